@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The safety rules of the replication protocol, by name. Code that keeps a rule asks
+ * XBD_RULE(NAME): constant 1 in every product build, so it costs nothing; in the simulator's build
+ * (-DXBD_ABLATE) a bit that can be cleared, to show that the simulator notices when the rule is
+ * missing. A rule that is switched off must make the code do the naive thing, never crash.
+ *
+ * X(NAME, what is kept when the rule is on)
+ */
+#ifndef XBD_RULES_H
+#define XBD_RULES_H
+
+#include <stdint.h>
+
+#define XBD_RULES(X)                                                                               \
+	X(A1, "only replies with the highest synced epoch vote on versions")                       \
+	X(A2, "a read of a block with a write in flight waits for it")                             \
+	X(A3,                                                                                      \
+	  "serve only after suspicious blocks are on W synced stores and the record is chosen")    \
+	X(A4, "a repair may lower a version")                                                      \
+	X(A5, "a complete point counts only if its epoch is an ancestor")                          \
+	X(A6, "a learner is demoted (JOIN) before its first repair")                               \
+	X(A7, "acks of stores that are not synced do not count")                                   \
+	X(A8, "a store obeys only the epoch it promised")                                          \
+	X(A8_DRAIN, "PROMISED is sent after older writes ended and are in the listing")            \
+	X(A9_CHECK, "a read is answered only if a majority of leases is still valid")              \
+	X(A9_WAIT, "a promise to another owner waits for the end of the lease")                    \
+	X(A10, "one epoch is promised to one owner")                                               \
+	X(A12, "quorums count store UUIDs: a blank store is no member")                            \
+	X(A13, "a record needs majorities of both old and new members")                            \
+	X(A14_JOIN, "JOIN replaces a record that is not in the lineage")                           \
+	X(A14_DEAD, "a record none of whose data stores was synced is skipped")                    \
+	X(A15, "opening needs |D|-W+1 replies of data stores")                                     \
+	X(A16, "stores are synced before the record is accepted")                                  \
+	X(A17, "a store whose boot counter went back counts as blank")                             \
+	X(B2, "a lower version never replaces a higher one")                                       \
+	X(B3_CAS, "a repair applies only to the version it expects")                               \
+	X(B4, "an operation is applied only when all blocks are there and match their checksums")  \
+	X(C9, "a version is dropped only if enough stores never had it")                           \
+	X(C12, "repair data is checked against version and checksum at each step")                 \
+	X(D3, "blocks with writes in flight are not repaired")                                     \
+	X(D4, "the complete point of a store passes only writes it acknowledged")                  \
+	X(ANY_READ, "reads go only to stores known to hold the current version")                   \
+	X(VAL_CHECK, "the version of read data must be the current one")                           \
+	X(ACK_UUID, "acks count by store UUID, not by slot")
+
+enum xbd_rule {
+#define X(name, text) XBD_RULE_##name,
+	XBD_RULES(X)
+#undef X
+		XBD_RULE_END
+};
+
+_Static_assert(XBD_RULE_END <= 64, "rules fit a 64-bit mask");
+
+#ifdef XBD_ABLATE
+extern uint64_t xbd_rules_off; /* bit = enum xbd_rule */
+#define XBD_RULE(name) (!(xbd_rules_off >> XBD_RULE_##name & 1))
+#else
+#define XBD_RULE(name) 1
+#endif
+
+#endif

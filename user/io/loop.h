@@ -5,6 +5,9 @@
  * also waits.
  *
  * A turn: reap all completions -> run expired timers -> run hooks -> submit and wait.
+ *
+ * Callbacks of any kind may add and remove requests, timers and hooks, also themselves. Only the
+ * thread that called loop_init may use the loop.
  */
 #ifndef XBD_LOOP_H
 #define XBD_LOOP_H
@@ -20,6 +23,7 @@ struct loop_cb {
 	void (*fn)(struct loop_cb *cb, int res, unsigned cqe_flags);
 };
 
+/* Zeroed before its first use. */
 struct loop_timer {
 	void (*fn)(struct loop_timer *t);
 	uint64_t deadline_ns; /* CLOCK_BOOTTIME; the loop's while armed */
@@ -34,8 +38,18 @@ struct loop_hook {
 	struct loop_hook *next;
 };
 
+/* Counters: X(name, text) */
+#define LOOP_COUNTERS(X)                                                                           \
+	X(turns, "turns of the event loop")                                                        \
+	X(enters, "system calls of the event loop")                                                \
+	X(cqes, "completions handled")                                                             \
+	X(sleeps, "times the loop went to sleep")                                                  \
+	X(overflows, "times the completion queue was full")
+
 struct loop_stats {
-	uint64_t turns, enters, cqes, sleeps;
+#define X(name, text) uint64_t name;
+	LOOP_COUNTERS(X)
+#undef X
 };
 
 struct loop {
@@ -43,22 +57,42 @@ struct loop {
 	uint64_t now_ns; /* CLOCK_BOOTTIME, read once per turn */
 	struct loop_timer **heap;
 	unsigned nheap, heap_max;
-	struct loop_hook *hooks;
+	struct loop_hook *hooks, *hook_next;
 	struct loop_stats stats;
+	struct io_uring_cqe *stash; /* completions taken early to let submission go on */
+	unsigned nstash, stash_max;
+	bool files;	    /* the ring has a table of registered files */
+	uint32_t file_used; /* bit = index in use */
 	bool stopping;
 };
 
-/* entries: SQ size. timers_max: timers that can be armed at once. 0 or negative errno. */
+/*
+ * entries: SQ size, rounded up to a power of two; the completion queue has four times as many.
+ * timers_max: timers that can be armed at once. 0 or negative errno. The struct must not move.
+ */
 int loop_init(struct loop *l, unsigned entries, unsigned timers_max);
+/* Nothing may be in flight any more that writes to memory which goes away. */
 void loop_free(struct loop *l);
 
-/* A zeroed SQE whose completion goes to cb; submits first if the queue is full. Never NULL. */
+/*
+ * A zeroed SQE whose completion goes to cb (NULL = nobody wants to know); submits first if the
+ * queue is full. Never NULL. Fill it with io_uring_prep_* and IOSQE_* flags; user_data is the
+ * loop's.
+ */
 struct io_uring_sqe *loop_sqe(struct loop *l, struct loop_cb *cb);
+/* Room for `n` SQEs (<= entries) without a submission in between: needed before linked SQEs. */
+void loop_sqe_reserve(struct loop *l, unsigned n);
 
 void loop_timer_set(struct loop *l, struct loop_timer *t, uint64_t deadline_ns);
 void loop_timer_cancel(struct loop *l, struct loop_timer *t);
+/* Hooks run in the order in which they were added. */
 void loop_hook_add(struct loop *l, struct loop_hook *h);
 void loop_hook_remove(struct loop *l, struct loop_hook *h);
+
+/* Register a file descriptor with the ring: its index for IOSQE_FIXED_FILE, or negative errno. */
+#define LOOP_FILES 16u
+int loop_file_add(struct loop *l, int fd);
+void loop_file_remove(struct loop *l, int index);
 
 /* Time of this turn, nanoseconds of CLOCK_BOOTTIME. */
 static inline uint64_t loop_now(const struct loop *l)

@@ -152,7 +152,8 @@ struct xbd_hdr {
 	__u16 count;  /* 30 blocks of the operation, or elements of the body */
 	__u64 ver2;   /* 32 REPAIR: expected version; DATA, REPAIRED: version of the block held;
 		       *    REGIONS: since; ACK: bytes of window the sender grants */
-	__u64 commit; /* 40 LEASE: complete point of the receiver (version) */
+	__u64 commit; /* 40 LEASE: complete point of the receiver; REPAIR: version of the content
+		       *    (its `ver` is epoch << 40 | request number, as in all requests) */
 	__u64 stamp;  /* 48 opaque time of the request, echoed in its answer (status in replies) */
 	__u64 tag;    /* 56 SipHash-2-4 of bytes 0..55 */
 };

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Promises and leases. A promise is answered when (1) every operation accepted before it has ended,
+ * so that the listing contains it, (2) it is durable, (3) XDP's fence is up, (4) the read lease of
+ * the former owner has run out. From the moment it is asked for, older epochs get nothing done.
+ *
+ *   NONE -> DRAIN -> WRITE -> LEASE -> answered, NONE
+ */
+#include <string.h>
+
+#include "replica/internal.h"
+
+static void answer_promise(struct replica *r, struct rshard *sh, uint32_t peer, uint64_t ver,
+			   uint64_t stamp)
+{
+	struct xbd_state st = *rep_state(r, sh->id);
+	struct xbd_send s = {
+		.type = XBD_T_PROMISED,
+		.sender = st.slot,
+		.shard = sh->id,
+		.ver = ver,
+		.stamp = stamp,
+		.body = &st,
+		.body_len = sizeof(st),
+	};
+
+	st.store = r->info.uuid;
+	st.boot = r->info.boot;
+	st.comp = sh->comp;
+	rep_send(r, peer, &s);
+}
+
+static void write_promise(struct replica *r, struct rshard *sh)
+{
+	struct promise *p = &sh->promise;
+	struct rop *op = rep_state_begin(r, sh, NULL);
+
+	if (!op)
+		return;
+	op->type = XBD_T_PROMISE;
+	op->u.state.prom = p->epoch;
+	op->u.state.owner = p->owner;
+	op->u.state.slot = p->slot;
+	p->phase = PROMISE_WRITE;
+	rep_state_submit(r, sh, op);
+}
+
+void rep_promise_step(struct replica *r, struct rshard *sh)
+{
+	struct promise *p = &sh->promise;
+
+	if (p->phase == PROMISE_DRAIN && sh->writing == 0 && !sh->state_busy)
+		write_promise(r, sh);
+	if (p->phase == PROMISE_LEASE && r->now >= sh->lease_until) {
+		p->phase = PROMISE_NONE;
+		sh->lease_until = 0;
+		sh->owner_peer = p->peer;
+		answer_promise(r, sh, p->peer, p->ver, p->stamp);
+	}
+}
+
+void rep_promise_durable(struct replica *r, struct rshard *sh)
+{
+	struct promise *p = &sh->promise;
+
+	XBD_ASSERT(p->phase == PROMISE_WRITE);
+	XBD_ASSERT(rep_state(r, sh->id)->prom == p->epoch);
+	r->ops.fence(r->ctx, sh->id, p->epoch);
+	rep_note(r, REPLICA_NOTE_PROMISED, sh->id, p->epoch);
+	rep_assembly_drop(r, sh->id);
+	p->phase = PROMISE_LEASE;
+	rep_promise_step(r, sh);
+}
+
+static void refuse(struct replica *r, const struct xbd_msg *m, uint32_t prom)
+{
+	struct xbd_send s = {
+		.type = XBD_T_STALE,
+		.sender = rep_slot(r, m->h.shard),
+		.shard = m->h.shard,
+		.ver = XBD_VER(prom, 0),
+		.ver2 = m->h.ver,
+		.stamp = m->h.stamp,
+	};
+
+	r->n.stale++;
+	rep_send(r, m->from, &s);
+}
+
+static void start(struct replica *r, struct rshard *sh, const struct xbd_msg *m,
+		  const struct xbd_promise *req)
+{
+	const struct xbd_state *st = rep_state(r, sh->id);
+	uint32_t epoch = XBD_VER_EPOCH(m->h.ver);
+
+	if (sh->promise.phase == PROMISE_WRITE)
+		return; /* asked again soon */
+	if (uuid_equal(&st->owner, &req->owner))
+		sh->lease_until = 0; /* its own lease holds nobody up */
+	sh->promise = (struct promise){
+		.phase = PROMISE_DRAIN,
+		.epoch = epoch,
+		.peer = m->from,
+		.owner = req->owner,
+		.slot = req->slot,
+		.stamp = m->h.stamp,
+		.ver = m->h.ver,
+	};
+	rep_promise_step(r, sh);
+}
+
+void rep_on_promise(struct replica *r, const struct xbd_msg *m)
+{
+	struct rshard *sh = rep_shard(r, m->h.shard);
+	const struct xbd_state *st = sh ? rep_state(r, m->h.shard) : NULL;
+	uint32_t epoch = XBD_VER_EPOCH(m->h.ver);
+	struct xbd_promise req;
+
+	memcpy(&req, m->body, sizeof(req));
+	if (!st) {
+		r->n.no_shard++;
+		rep_reply(r, m, m->from, XBD_T_PROMISED, XBD_S_NOSHARD);
+	} else if (st->retired) {
+		rep_reply(r, m, m->from, XBD_T_PROMISED, XBD_S_RETIRED);
+	} else if (epoch < st->prom || (epoch == st->prom && !uuid_equal(&st->owner, &req.owner))) {
+		refuse(r, m, st->prom);
+	} else if (sh->promise.phase != PROMISE_NONE &&
+		   (epoch < sh->promise.epoch ||
+		    (epoch == sh->promise.epoch && !uuid_equal(&sh->promise.owner, &req.owner)))) {
+		refuse(r, m, sh->promise.epoch);
+	} else if (epoch > st->prom &&
+		   (sh->promise.phase == PROMISE_NONE || epoch > sh->promise.epoch)) {
+		start(r, sh, m, &req);
+	} else if (sh->promise.phase == PROMISE_NONE) {
+		sh->owner_peer = m->from;
+		answer_promise(r, sh, m->from, m->h.ver, m->h.stamp);
+	}
+}
+
+void rep_comp_save(struct replica *r, struct rshard *sh)
+{
+	struct rop *op;
+
+	if (!sh->comp_dirty || sh->promise.phase != PROMISE_NONE)
+		return;
+	op = rep_state_begin(r, sh, NULL);
+	if (!op)
+		return;
+	op->type = XBD_T_LEASE;
+	sh->comp_dirty = false;
+	rep_state_submit(r, sh, op);
+}
+
+static void take_comp(struct replica *r, struct rshard *sh, const struct xbd_msg *m)
+{
+	const struct xbd_state *st = rep_state(r, sh->id);
+
+	if (st->synced != XBD_VER_EPOCH(m->h.ver) || XBD_VER_EPOCH(m->h.commit) != st->synced ||
+	    m->h.commit <= sh->comp)
+		return;
+	sh->comp = m->h.commit;
+	sh->comp_dirty = true;
+}
+
+void rep_on_lease(struct replica *r, struct rshard *sh, const struct xbd_msg *m)
+{
+	take_comp(r, sh, m);
+	sh->owner_peer = m->from;
+	sh->lease_until = r->now + r->grace_ns;
+	sh->lease_epoch = XBD_VER_EPOCH(m->h.ver);
+	if (r->now - sh->state_at >= STATE_EVERY_NS)
+		rep_comp_save(r, sh);
+	rep_reply(r, m, m->from, XBD_T_LEASED, XBD_S_OK);
+}
+
+void rep_on_release(struct replica *r, const struct xbd_msg *m)
+{
+	struct rshard *sh = rep_shard(r, m->h.shard);
+
+	XBD_ASSERT(sh);
+	if (sh->lease_epoch != XBD_VER_EPOCH(m->h.ver))
+		return;
+	sh->lease_until = 0;
+	take_comp(r, sh, m);
+	rep_comp_save(r, sh);
+	rep_reply(r, m, m->from, XBD_T_RELEASED, XBD_S_OK);
+	rep_promise_step(r, sh);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Network interfaces: which one holds an address, and what it can do. */
+#ifndef XBD_NET_IFACE_H
+#define XBD_NET_IFACE_H
+
+#include <net/if.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+struct iface {
+	char name[IF_NAMESIZE];
+	unsigned index;
+	uint32_t mtu;	 /* bytes */
+	uint32_t queues; /* receive queues, at least 1 */
+};
+
+/*
+ * Look up by name, or if that is NULL by address. -ENODEV: no such interface; -EADDRNOTAVAIL: no
+ * interface has the address, or it is a wildcard.
+ */
+int iface_find(struct iface *out, const char *name, const struct sockaddr *addr);
+
+/* MTU of the route to an address, 0 if unknown. */
+uint32_t iface_path_mtu(const struct sockaddr *addr, socklen_t len);
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "net/text.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+
+void address_text(char *text, const struct sockaddr_storage *sa)
+{
+	const struct sockaddr_in *v4 = (const void *)sa;
+	const struct sockaddr_in6 *v6 = (const void *)sa;
+	char addr[INET6_ADDRSTRLEN] = "";
+
+	if (sa->ss_family == AF_INET && inet_ntop(AF_INET, &v4->sin_addr, addr, sizeof(addr)))
+		snprintf(text, ADDRESS_TEXT, "%s:%u", addr, ntohs(v4->sin_port));
+	else if (sa->ss_family == AF_INET6 &&
+		 inet_ntop(AF_INET6, &v6->sin6_addr, addr, sizeof(addr)))
+		snprintf(text, ADDRESS_TEXT, "[%s]:%u", addr, ntohs(v6->sin6_port));
+	else
+		snprintf(text, ADDRESS_TEXT, "any port");
+}

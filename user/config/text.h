@@ -39,6 +39,10 @@ void text_addr_format(const struct sockaddr *addr, char *buf, size_t size);
  * into the message: "volume name". */
 int text_name(const char *text, const char *what, char *why, size_t why_size);
 
+/* Format one line into why (NULL is fine) and return err. */
+int text_why(char *why, size_t why_size, int err, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
 /* How different two words are: edits with swaps counted once. For "did you mean". */
 unsigned text_distance(const char *a, const char *b);
 

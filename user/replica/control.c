@@ -259,6 +259,7 @@ void rep_on_create(struct replica *r, const struct xbd_msg *m)
 	struct xbd_record rec;
 	struct rshard *sh;
 	struct rop *op;
+	bool blank;
 
 	memcpy(&rec, m->body, sizeof(rec));
 	if (st) {
@@ -273,8 +274,14 @@ void rep_on_create(struct replica *r, const struct xbd_msg *m)
 		rep_reply(r, m, m->from, XBD_T_CREATED, XBD_S_INVALID);
 		return;
 	}
-	/* A store that is no member may be given a blank shard: a disk that replaces a lost one. It
-	 * is not synced, so it counts nowhere until an owner has filled it and says so. */
+	/* An owner (its epoch is in the header) may give a store that is no member a blank shard: a
+	 * disk that replaces a lost one. It is not synced, so it counts nowhere until filled. A
+	 * member that lost the shard is not to be made believe that it never had it. */
+	blank = XBD_VER_EPOCH(m->h.ver) > 1;
+	if (blank == is_member(r, &rec)) {
+		rep_reply(r, m, m->from, XBD_T_CREATED, XBD_S_INVALID);
+		return;
+	}
 	sh = rep_shard_add(r, m->h.shard);
 	if (!sh) {
 		rep_reply(r, m, m->from, XBD_T_CREATED, XBD_S_NOSPACE);
@@ -286,7 +293,7 @@ void rep_on_create(struct replica *r, const struct xbd_msg *m)
 	op->u.state.slot = XBD_SLOT_NONE;
 	op->u.state.rec = rec;
 	op->u.state.prom = 1;
-	if (!r->cfg.witness && is_member(r, &rec)) {
+	if (!r->cfg.witness && !blank) {
 		op->u.state.synced = 1;
 		op->u.state.comp = XBD_VER(1, 0);
 		op->u.state.nlin = 1;

@@ -49,9 +49,10 @@ void rep_promise_step(struct replica *r, struct rshard *sh)
 {
 	struct promise *p = &sh->promise;
 
-	if (p->phase == PROMISE_DRAIN && sh->writing == 0 && !sh->state_busy)
+	if (p->phase == PROMISE_DRAIN && (sh->writing == 0 || !XBD_RULE(A8_DRAIN)) &&
+	    !sh->state_busy)
 		write_promise(r, sh);
-	if (p->phase == PROMISE_LEASE && r->now >= sh->lease_until) {
+	if (p->phase == PROMISE_LEASE && (r->now >= sh->lease_until || !XBD_RULE(A9_WAIT))) {
 		p->phase = PROMISE_NONE;
 		sh->lease_until = 0;
 		sh->owner_peer = p->peer;
@@ -122,7 +123,7 @@ void rep_on_promise(struct replica *r, const struct xbd_msg *m)
 		rep_reply(r, m, m->from, XBD_T_PROMISED, XBD_S_NOSHARD);
 	} else if (st->retired) {
 		rep_reply(r, m, m->from, XBD_T_PROMISED, XBD_S_RETIRED);
-	} else if (epoch < st->prom || (epoch == st->prom && !uuid_equal(&st->owner, &req.owner))) {
+	} else if (epoch < st->prom || (epoch == st->prom && !uuid_equal(&st->owner, &req.owner) && XBD_RULE(A10_OWNER))) {
 		refuse(r, m, st->prom);
 	} else if (sh->promise.phase != PROMISE_NONE &&
 		   (epoch < sh->promise.epoch ||

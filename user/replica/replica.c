@@ -119,6 +119,8 @@ bool rep_gate(struct replica *r, struct rshard *sh, const struct xbd_msg *m)
 	}
 	if (epoch > st->prom) {
 		r->n.unpromised++;
+		if (m->h.type == XBD_T_LEASE) /* this store forgot its promise: rolled back */
+			rep_reply(r, m, m->from, XBD_T_LEASED, XBD_S_NOTSYNCED);
 		return false;
 	}
 	/* Somebody is taking over: what is accepted now would miss the listing it will get. */
@@ -136,6 +138,8 @@ static void on_fenced(struct replica *r, const struct xbd_msg *m)
 
 	if (!st || st->retired) {
 		r->n.no_shard++;
+		if (m->h.type == XBD_T_LEASE) /* the owner must learn that its replica is gone */
+			rep_reply(r, m, m->from, XBD_T_LEASED, XBD_S_NOSHARD);
 		return;
 	}
 	if (m->h.type == XBD_T_RELEASE) {

@@ -205,7 +205,8 @@ static bool blocks_good(struct replica *r, struct rop *op)
 		const uint8_t *data = op->s.buf + (size_t)b * XBD_BLOCK_SIZE;
 		uint32_t unit = b * (XBD_BLOCK_SIZE / XBD_UNIT);
 
-		if (crc32c_block(op->shard, op->block + b, op->content, data) == op->crc[b])
+		if (crc32c_block(op->shard, op->block + b, op->content, data) == op->crc[b] ||
+		    !XBD_RULE(B4_WHOLE))
 			continue;
 		op->have.bits[unit / 64] &= ~(0xfull << (unit % 64));
 		r->n.crc_errors++;

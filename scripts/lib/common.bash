@@ -33,12 +33,18 @@ need_root() {
 	[ "$(id -u)" = 0 ] || die "needs root: it makes network namespaces and loads BPF programs"
 }
 
+is_built() {
+	[ -x "$build/user/cmd/xbd" ] && [ -x "$build/user/cmd/xbdd" ]
+}
+
 # Build when there is nothing to run yet, so that each script works from a fresh clone.
 need_build() {
-	[ -x "$build/user/cmd/xbd" ] && [ -x "$build/user/cmd/xbdd" ] && return
-	[ -z "${XBD_BUILD:-}" ] || die "no xbd and xbdd in $build/user/cmd"
-	"$tree/scripts/deps" >&2
-	"$tree/scripts/build" >&2
+	! is_built || return 0
+	if [ -z "${XBD_BUILD:-}" ]; then
+		"$tree/scripts/deps" >&2
+		"$tree/scripts/build" >&2
+	fi
+	is_built || die "no xbd and xbdd in $build/user/cmd"
 }
 
 # Bytes of a size like 512M or 1G.

@@ -205,6 +205,7 @@ void loop_hook_add(struct loop *l, struct loop_hook *h)
 		XBD_ASSERT(*at != h);
 		at = &(*at)->next;
 	}
+	l->busy = true; /* ask it before the next sleep */
 	h->next = NULL;
 	*at = h;
 }
@@ -309,23 +310,25 @@ static int submit_and_sleep(struct loop *l)
 	return io_uring_submit_and_wait_timeout(&l->ring, &cqe, 1, timeout, NULL);
 }
 
+/* Whether anything is known already that must be done before a sleep. */
+static bool awake(const struct loop *l)
+{
+	return l->busy || l->nstash || io_uring_cq_ready(&l->ring);
+}
+
 int loop_turn(struct loop *l, bool wait)
 {
-	bool busy;
 	int err;
 
 	l->stats.turns++;
+	if (overflowed(l))
+		l->stats.overflows++;
+	err = wait && !awake(l) ? submit_and_sleep(l) : submit_nowait(l);
 	l->now_ns = clock_ns();
 	reap(l);
 	run_timers(l);
-	busy = run_hooks(l);
-	if (overflowed(l))
-		l->stats.overflows++;
-	if (wait && !busy && !l->stopping && !l->nstash && !io_uring_cq_ready(&l->ring))
-		err = submit_and_sleep(l);
-	else
-		err = submit_nowait(l);
-	/* Refused for now; the next turn takes completions in first and tries again. */
+	l->busy = run_hooks(l);
+	/* Refused for now; with completions taken in, the next turn tries again. */
 	if (err == -ETIME || err == -EINTR || err == -EBUSY || err == -EAGAIN)
 		err = 0;
 	return err < 0 ? err : 0;
@@ -338,6 +341,9 @@ int loop_run(struct loop *l)
 	while (!l->stopping && !err)
 		err = loop_turn(l, true);
 	l->stopping = false;
+	/* What the last callbacks wanted to send still leaves. */
+	if (!err)
+		(void)submit_nowait(l);
 	return err;
 }
 

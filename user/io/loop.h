@@ -4,7 +4,8 @@
  * the kernel when nothing is to do; submissions of a whole turn go down in the one system call that
  * also waits.
  *
- * A turn: reap all completions -> run expired timers -> run hooks -> submit and wait.
+ * A turn: submit and wait -> reap all completions -> run expired timers -> run hooks. Waiting comes
+ * first so that `while (!done) loop_turn(l, true);` ends with the turn in which done becomes true.
  *
  * Callbacks of any kind may add and remove requests, timers and hooks, also themselves. Only the
  * thread that called loop_init may use the loop.
@@ -63,6 +64,7 @@ struct loop {
 	unsigned nstash, stash_max;
 	bool files;	    /* the ring has a table of registered files */
 	uint32_t file_used; /* bit = index in use */
+	bool busy;	    /* a hook had more to do at the end of the last turn */
 	bool stopping;
 };
 
@@ -100,7 +102,8 @@ static inline uint64_t loop_now(const struct loop *l)
 	return l->now_ns;
 }
 
-/* One turn; waits at most until the next timer. `wait` false: does not sleep. */
+/* One turn; waits at most until the next timer. `wait` false: does not sleep. 0 or negative
+ * errno: the ring cannot be used any more. */
 int loop_turn(struct loop *l, bool wait);
 /* Turns until loop_stop. 0 or negative errno. */
 int loop_run(struct loop *l);

@@ -49,7 +49,8 @@ void loop_timer_set(struct loop *l, struct loop_timer *t, uint64_t deadline_ns)
 		l->heap[i] = t;
 	}
 	XBD_ASSERT(i <= l->nheap && l->heap[i] == t);
-	t->deadline_ns = deadline_ns;
+	/* Not before now: timers of the past would always come first and starve the others. */
+	t->deadline_ns = deadline_ns < l->now_ns ? l->now_ns : deadline_ns;
 	sift_up(l, i);
 	sift_down(l, t->heap_index);
 }

@@ -84,7 +84,7 @@ trap 'exit 143' TERM
 trap 'exit 130' INT
 
 [ "$(id -u)" = 0 ] || skip "needs root"
-[ -x "$build/user/cmd/xbdd" ] || skip "no daemons in $build"
+[ -x "$build/user/cmd/xbdd" ] || fail "no daemons in $build: run scripts/build"
 ip netns add "probe$lab_name" 2>/dev/null || skip "cannot make network namespaces here"
 ip netns del "probe$lab_name"
 

@@ -37,11 +37,13 @@ net_enter() {
 	nsenter --net="/run/netns/$(ns_of "$host")" -- "$@"
 }
 
+# IPv6 addresses are there at once and nothing is asked of routers that do not exist.
 net_add_namespace() {
 	ip netns add "$1"
-	nsenter --net="/run/netns/$1" sysctl -qw net.ipv6.conf.all.accept_dad=0 \
-		net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.default.accept_ra=0 \
-		net.ipv6.conf.default.router_solicitations=0 2>/dev/null || true
+	nsenter --net="/run/netns/$1" -- sh -c 'cd /proc/sys/net/ipv6/conf 2>/dev/null || exit 0
+		for c in all default; do
+			echo 0 >$c/accept_dad; echo 0 >$c/accept_ra; echo 0 >$c/router_solicitations
+		done'
 	ip -n "$1" link set lo up
 }
 

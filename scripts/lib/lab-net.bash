@@ -40,6 +40,7 @@ net_enter() {
 # IPv6 addresses are there at once and nothing is asked of routers that do not exist.
 net_add_namespace() {
 	ip netns add "$1"
+	# shellcheck disable=SC2016
 	nsenter --net="/run/netns/$1" -- sh -c 'cd /proc/sys/net/ipv6/conf 2>/dev/null || exit 0
 		for c in all default; do
 			echo 0 >$c/accept_dad; echo 0 >$c/accept_ra; echo 0 >$c/router_solicitations

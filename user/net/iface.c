@@ -12,6 +12,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "net/peers.h"
+
 static bool same_address(const struct sockaddr *a, const struct sockaddr *b)
 {
 	if (!a || a->sa_family != b->sa_family)
@@ -74,11 +76,36 @@ int iface_find(struct iface *out, const char *name, const struct sockaddr *addr)
 	err = ioctl(fd, SIOCGIFMTU, &req) ? -errno : 0;
 	if (!err) {
 		i.mtu = (uint32_t)req.ifr_mtu;
+		i.loopback = !ioctl(fd, SIOCGIFFLAGS, &req) && req.ifr_flags & IFF_LOOPBACK;
 		i.queues = queues(fd, i.name);
 		*out = i;
 	}
 	close(fd);
 	return err;
+}
+
+static bool take_address(struct xbd_address *out, const struct sockaddr *sa)
+{
+	struct peer_key key;
+
+	if (!sa || peer_key_of(&key, sa))
+		return false;
+	memcpy(out->b, &key.addr, sizeof(out->b));
+	return true;
+}
+
+int iface_addresses(const char *name, struct xbd_address *out, unsigned max)
+{
+	struct ifaddrs *list, *it;
+	unsigned n = 0;
+
+	if (getifaddrs(&list))
+		return -errno;
+	for (it = list; it && n < max; it = it->ifa_next)
+		if (!strcmp(it->ifa_name, name) && take_address(&out[n], it->ifa_addr))
+			n++;
+	freeifaddrs(list);
+	return (int)n;
 }
 
 uint32_t iface_path_mtu(const struct sockaddr *addr, socklen_t len)

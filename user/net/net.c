@@ -59,12 +59,33 @@ static void udp_received(void *ctx, const struct sockaddr *from, const void *pkt
 	deliver(n, &m, &key);
 }
 
+/* XDP has counted it already, unless it erred. */
+static void xdp_received(void *ctx, const struct peer_key *key, const struct peer_link *link,
+			 const void *pkt, size_t len)
+{
+	struct net *n = ctx;
+	struct xbd_msg m;
+	int v = codec_decode(&m, pkt, len, &n->kr, n->side);
+
+	if (v != XBD_V_ACCEPTED) {
+		n->count.verdict[v]++;
+		return;
+	}
+	n->count.rx_xsk++;
+	if (sender(n, key) != PEER_NONE)
+		n->peers.peer[n->last].link = *link;
+	deliver(n, &m, key);
+}
+
+static const struct xdp_ops xdp_callbacks = {.rx = xdp_received};
 static const struct udp_ops udp_callbacks = {.rx = udp_received};
 
 static void end_turn(struct loop_hook *h)
 {
 	struct net *n = (struct net *)((char *)h - offsetof(struct net, hook));
 
+	if (n->xdp)
+		xdp_receive(n->xdp);
 	if (n->delivered && n->ops->rx_end)
 		n->ops->rx_end(n->ctx);
 	n->delivered = false;
@@ -75,7 +96,7 @@ static bool busy(struct loop_hook *h)
 {
 	struct net *n = (struct net *)((char *)h - offsetof(struct net, hook));
 
-	return n->delivered || udp_pending(n->udp);
+	return n->delivered || udp_pending(n->udp) || (n->xdp && xdp_busy(n->xdp));
 }
 
 /* The interface decides about the fragment size; without one each peer's route does. */
@@ -113,11 +134,60 @@ static void fill_info(struct net *n)
 	struct net_info *i = &n->info;
 
 	i->mode = NET_MODE_UDP;
-	i->mode_text = mode_text(i->mode);
 	i->mtu = n->iface.mtu;
-	i->frag_len = n->frag_len;
 	i->queues = 1;
 	snprintf(i->interface, sizeof(i->interface), "%s", n->iface.name);
+}
+
+/* Reasons for which AF_XDP is not even tried; NULL = none. */
+static const char *no_xdp(const struct net *n, const struct net_config *cfg)
+{
+	if (cfg->transport == NET_UDP)
+		return "UDP asked for";
+	if (cfg->side != XBD_SIDE_STORE)
+		return "AF_XDP is for storage nodes";
+	if (!n->iface.index)
+		return "no interface named and the listen address belongs to none";
+	if (n->iface.loopback)
+		return "the loopback interface has no use for AF_XDP";
+	return NULL;
+}
+
+static int open_xdp(struct net *n, const struct net_config *cfg, char *why)
+{
+	struct xdp_config xc = {
+		.iface = n->iface,
+		.side = cfg->side,
+		.frames = cfg->frames,
+		.pin_dir = cfg->pin_dir,
+	};
+	const char *not_tried = no_xdp(n, cfg);
+	int err = -EOPNOTSUPP;
+
+	if (not_tried) {
+		snprintf(why, NET_WHY, "%s", not_tried);
+	} else {
+		udp_address(n->udp, &xc.listen);
+		err = xdp_open(&n->xdp, n->l, &xc, &xdp_callbacks, n, &n->count, &n->info, why);
+	}
+	if (!err)
+		err = xdp_set_keys(n->xdp, &n->kr);
+	if (!err || cfg->transport == NET_XDP)
+		return err;
+	snprintf(n->info.why, sizeof(n->info.why), "%s", why);
+	return 0;
+}
+
+/* Without multi-buffer sockets a 4096-byte fragment does not fit AF_XDP. */
+static void settle_frag_len(struct net *n)
+{
+	if (n->xdp && !n->info.multibuf && n->frag_len > 2048) {
+		n->frag_len = 2048;
+		snprintf(n->info.why, sizeof(n->info.why),
+			 "no multi-buffer AF_XDP in this kernel: fragments of 2048 bytes");
+	}
+	n->info.frag_len = n->frag_len;
+	n->info.mode_text = mode_text(n->info.mode);
 }
 
 static bool frag_len_valid(uint32_t len)
@@ -158,6 +228,15 @@ int net_open(struct net **out, struct loop *l, const struct net_config *cfg,
 	peers_init(&n->peers, udp_family(n->udp));
 	set_frag_len(n, cfg);
 	fill_info(n);
+	err = open_xdp(n, cfg, why);
+	if (err) {
+		xdp_close(n->xdp);
+		udp_close(n->udp);
+		free(n);
+		return err;
+	}
+	why[0] = 0;
+	settle_frag_len(n);
 	n->hook = (struct loop_hook){.fn = end_turn, .busy = busy};
 	loop_hook_add(l, &n->hook);
 	*out = n;
@@ -168,8 +247,9 @@ void net_close(struct net *n)
 {
 	if (!n)
 		return;
-	udp_flush(n->udp);
+	net_flush(n);
 	loop_hook_remove(n->l, &n->hook);
+	xdp_close(n->xdp);
 	udp_close(n->udp);
 	free(n);
 }
@@ -214,6 +294,14 @@ static uint32_t common_frag_len(const struct net *n, const struct peer *const *t
 	return len;
 }
 
+/* By AF_XDP if the peer has been heard there and there is room. */
+static bool sent_by_xdp(struct net *n, const struct peer *to, const struct xbd_send *s)
+{
+	if (!n->xdp || !to->link.known)
+		return false;
+	return xdp_send(n->xdp, to, s, &n->kr, common_frag_len(n, &to, 1));
+}
+
 static void send_some(struct net *n, const uint32_t *peers, unsigned count,
 		      const struct xbd_send *s)
 {
@@ -225,7 +313,8 @@ static void send_some(struct net *n, const uint32_t *peers, unsigned count,
 			n->count.tx_dropped++;
 			continue;
 		}
-		to[k++] = &n->peers.peer[peers[i]];
+		to[k] = &n->peers.peer[peers[i]];
+		k += !sent_by_xdp(n, to[k], s);
 	}
 	if (k)
 		udp_send(n->udp, to, k, s, &n->kr, common_frag_len(n, to, k));
@@ -242,18 +331,25 @@ void net_send(struct net *n, const uint32_t *peers, unsigned count, const struct
 
 void net_flush(struct net *n)
 {
+	if (n->xdp)
+		xdp_flush(n->xdp);
 	udp_flush(n->udp);
 }
 
 void net_fence(struct net *n, uint32_t shard, uint32_t epoch)
 {
 	XBD_ASSERT(shard < XBD_SHARDS_MAX);
+	if (n->xdp)
+		xdp_fence(n->xdp, shard, epoch);
 }
 
 void net_set_keyring(struct net *n, const struct xbd_keyring *kr)
 {
 	XBD_ASSERT(kr->use < XBD_KEYS);
 	n->kr = *kr;
+	/* the map exists and its keys are in range: this cannot fail */
+	if (n->xdp)
+		(void)xdp_set_keys(n->xdp, kr);
 }
 
 void net_info(const struct net *n, struct net_info *out)
@@ -264,4 +360,9 @@ void net_info(const struct net *n, struct net_info *out)
 void net_counters(const struct net *n, struct net_counters *out)
 {
 	*out = n->count;
+	if (!n->xdp)
+		return;
+	xdp_counters(n->xdp, out->verdict_xdp);
+	for (unsigned v = 0; v < XBD_V_END; v++)
+		out->verdict[v] += out->verdict_xdp[v];
 }

@@ -8,6 +8,7 @@
 #include "net/peers.h"
 #include "net/text.h"
 #include "net/udp.h"
+#include "net/xdp.h"
 
 #define NET_MTU_MIN 1280u
 
@@ -19,6 +20,7 @@ struct net {
 	enum xbd_side side;
 	struct xbd_keyring kr;
 	struct udp *udp;
+	struct xdp *xdp;    /* NULL = UDP only */
 	struct iface iface; /* index 0: none known */
 	uint32_t frag_len;  /* for peers whose path is not known */
 	bool frag_fixed;    /* the configuration says so: for all peers */

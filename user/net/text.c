@@ -19,3 +19,13 @@ void address_text(char *text, const struct sockaddr_storage *sa)
 	else
 		snprintf(text, ADDRESS_TEXT, "any port");
 }
+
+bool address_is_any(const struct sockaddr_storage *sa)
+{
+	const struct sockaddr_in *v4 = (const void *)sa;
+	const struct sockaddr_in6 *v6 = (const void *)sa;
+
+	if (sa->ss_family == AF_INET)
+		return v4->sin_addr.s_addr == htonl(INADDR_ANY);
+	return sa->ss_family != AF_INET6 || IN6_IS_ADDR_UNSPECIFIED(&v6->sin6_addr);
+}

@@ -5,6 +5,7 @@
 
 #include <sys/uio.h>
 
+#include "net/op.h"
 #include "net/udp.h"
 
 #define UDP_MSGS	 256u	     /* messages of one sendmmsg */
@@ -32,12 +33,9 @@ struct udp_tx {
 	uint8_t *arena;
 };
 
-/* Outlives the socket until the kernel has completed it: its last completion frees it. */
 struct udp_rx_op {
-	struct loop_cb cb;
-	struct udp *u;	   /* NULL once the socket is closed */
+	struct op op;
 	struct msghdr msg; /* template: room for name and control data */
-	struct udp_rx_op *next;
 };
 
 struct udp_rx {

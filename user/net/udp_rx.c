@@ -15,9 +15,6 @@ _Static_assert(UDP_RX_BUFFER >= 65535 + sizeof(struct io_uring_recvmsg_out) +
 					sizeof(struct sockaddr_in6) + CONTROL_BYTES,
 	       "a buffer holds the largest datagram");
 
-/* Closed sockets' requests that the kernel has not completed yet. */
-static struct udp_rx_op *closing;
-
 static void give_back(struct udp_rx *rx, unsigned id)
 {
 	io_uring_buf_ring_add(rx->ring, rx->buffers + (size_t)id * UDP_RX_BUFFER, UDP_RX_BUFFER,
@@ -28,10 +25,10 @@ static void give_back(struct udp_rx *rx, unsigned id)
 static void arm(struct udp *u)
 {
 	struct udp_rx_op *op = u->rx.op;
-	struct io_uring_sqe *sqe = loop_sqe(u->l, &op->cb);
+	struct io_uring_sqe *sqe = loop_sqe(u->l, &op->op.cb);
 
 	io_uring_prep_recvmsg_multishot(sqe, u->fd, &op->msg, MSG_TRUNC);
-	io_uring_sqe_set_data(sqe, &op->cb);
+	io_uring_sqe_set_data(sqe, &op->op.cb);
 	sqe->flags |= IOSQE_BUFFER_SELECT;
 	sqe->buf_group = (uint16_t)u->rx.group;
 }
@@ -72,30 +69,16 @@ static void take(struct udp *u, struct udp_rx_op *op, void *buf, int res)
 		u->ops->rx(u->ctx, (struct sockaddr *)&from, p, n);
 		p += n;
 		len -= n;
-	} while (len && op->u);
-}
-
-static void forget(struct udp_rx_op *op)
-{
-	struct udp_rx_op **at = &closing;
-
-	while (*at && *at != op)
-		at = &(*at)->next;
-	if (*at)
-		*at = op->next;
-	free(op);
+	} while (len && op->op.owner);
 }
 
 static void received(struct loop_cb *cb, int res, unsigned flags)
 {
 	struct udp_rx_op *op = (struct udp_rx_op *)cb;
-	struct udp *u = op->u;
+	struct udp *u = op->op.owner;
 
-	if (!u) {
-		if (!(flags & IORING_CQE_F_MORE))
-			forget(op);
+	if (op_closed(&op->op, flags))
 		return;
-	}
 	u->count->wakeups++;
 	if (flags & IORING_CQE_F_BUFFER) {
 		unsigned id = flags >> IORING_CQE_BUFFER_SHIFT;
@@ -103,16 +86,13 @@ static void received(struct loop_cb *cb, int res, unsigned flags)
 		XBD_ASSERT(id < UDP_RX_BUFFERS);
 		if (res >= 0)
 			take(u, op, u->rx.buffers + (size_t)id * UDP_RX_BUFFER, res);
-		if (op->u)
-			give_back(&u->rx, id);
+		if (op_closed(&op->op, flags)) /* by what it received */
+			return;
+		give_back(&u->rx, id);
 	}
 	/* Out of buffers, an error of the network, a full completion queue: start again. */
-	if (!(flags & IORING_CQE_F_MORE)) {
-		if (op->u)
-			arm(u);
-		else
-			forget(op);
-	}
+	if (!(flags & IORING_CQE_F_MORE))
+		arm(u);
 }
 
 static int register_ring(struct udp *u)
@@ -147,8 +127,8 @@ int udp_rx_start(struct udp *u)
 	rx->op = calloc(1, sizeof(*rx->op));
 	if (!rx->op)
 		return -ENOMEM;
-	rx->op->cb.fn = received;
-	rx->op->u = u;
+	rx->op->op.cb.fn = received;
+	rx->op->op.owner = u;
 	rx->op->msg.msg_namelen = sizeof(struct sockaddr_in6);
 	rx->op->msg.msg_controllen = CONTROL_BYTES;
 	rx->ring_bytes = UDP_RX_BUFFERS * sizeof(struct io_uring_buf);
@@ -164,29 +144,13 @@ int udp_rx_start(struct udp *u)
 	return err;
 }
 
-/* After this the kernel writes into no buffer; the request's last completion may still come. */
-static void cancel(struct udp *u)
-{
-	struct io_uring_sync_cancel_reg reg = {
-		.addr = (uintptr_t)&u->rx.op->cb,
-		.timeout = {.tv_sec = 1},
-	};
-
-	(void)io_uring_submit(&u->l->ring);
-	(void)io_uring_register_sync_cancel(&u->l->ring, &reg);
-	(void)io_uring_get_events(&u->l->ring);
-	(void)io_uring_unregister_buf_ring(&u->l->ring, u->rx.group);
-}
-
 void udp_rx_stop(struct udp *u)
 {
 	struct udp_rx *rx = &u->rx;
 
 	if (rx->registered) {
-		rx->op->u = NULL;
-		rx->op->next = closing;
-		closing = rx->op;
-		cancel(u);
+		op_close(u->l, &rx->op->op);
+		(void)io_uring_unregister_buf_ring(&u->l->ring, rx->group);
 	} else {
 		free(rx->op);
 	}

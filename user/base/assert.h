@@ -7,7 +7,6 @@
 
 _Noreturn void xbd_assert_failed(const char *expr, const char *file, int line);
 
-#define XBD_ASSERT(expr)                                                                           \
-	((expr) ? (void)0 : xbd_assert_failed(#expr, __FILE__, __LINE__))
+#define XBD_ASSERT(expr) ((expr) ? (void)0 : xbd_assert_failed(#expr, __FILE__, __LINE__))
 
 #endif

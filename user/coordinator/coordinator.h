@@ -27,14 +27,14 @@ enum co_note {
 	CO_NOTE_SERVING,   /* shard serves; arg: epoch */
 	CO_NOTE_SUSPENDED, /* quorum lost: I/O waits; arg: replicas alive */
 	CO_NOTE_RESUMED,
-	CO_NOTE_FENCED,	     /* a newer owner exists: volume closed; arg: its epoch */
-	CO_NOTE_REPLICA_UP,  /* slot answers again */
+	CO_NOTE_FENCED,	      /* a newer owner exists: volume closed; arg: its epoch */
+	CO_NOTE_REPLICA_UP,   /* slot answers again */
 	CO_NOTE_REPLICA_DOWN, /* slot does not answer */
-	CO_NOTE_SYNCED,	     /* slot is synced and counts; arg: epoch */
-	CO_NOTE_RESYNCED,    /* slot holds everything again; arg: blocks repaired since it lagged */
-	CO_NOTE_BAD_BLOCK,   /* slot returned a damaged block; arg: block */
-	CO_NOTE_FAILED,	     /* slot is out of service: disk error; arg: status */
-	CO_NOTE_BLANK,	     /* slot holds another or no store than the record says */
+	CO_NOTE_SYNCED,	      /* slot is synced and counts; arg: epoch */
+	CO_NOTE_RESYNCED,  /* slot holds everything again; arg: blocks repaired since it lagged */
+	CO_NOTE_BAD_BLOCK, /* slot returned a damaged block; arg: block */
+	CO_NOTE_FAILED,	   /* slot is out of service: disk error; arg: status */
+	CO_NOTE_BLANK,	   /* slot holds another or no store than the record says */
 };
 
 struct co_ops {
@@ -45,26 +45,27 @@ struct co_ops {
 };
 
 struct co_shard_config {
-	uint32_t id;	     /* shard id, cluster-wide */
-	uint32_t blocks;     /* blocks of the volume in this shard */
+	uint32_t id;		 /* shard id, cluster-wide */
+	uint32_t blocks;	 /* blocks of the volume in this shard */
 	uint8_t node[XBD_SLOTS]; /* node index by replica slot; XBD_SLOT_NONE = slot not used */
-	struct xbd_record rec;   /* the catalogue's record: members, n */
+	struct xbd_record rec;	 /* the catalogue's record: members, n */
 };
 
 struct co_config {
-	uint64_t size;	      /* volume size, bytes, multiple of XBD_BLOCK_SIZE */
-	uint32_t shard_blocks; /* blocks per shard (all but the last), multiple of XBD_RANGE_BLOCKS */
+	uint64_t size;	       /* volume size, bytes, multiple of XBD_BLOCK_SIZE */
+	uint32_t shard_blocks; /* blocks per shard (all but the last), multiple of XBD_RANGE_BLOCKS
+				*/
 	uint32_t nshards;
-	uint32_t nnodes; /* <= CO_NODES_MAX */
+	uint32_t nnodes;		      /* <= CO_NODES_MAX */
 	const struct co_shard_config *shards; /* copied */
-	struct xbd_uuid owner;	/* random per start */
-	uint32_t ops_max;	/* operations in flight; 0 = 1024 */
-	uint32_t lease_ms;	/* 0 = 600 */
-	uint32_t lease_every_ms; /* 0 = 100 */
-	uint32_t rto_min_us;	 /* 0 = 2000 */
-	uint32_t lag_ms;	 /* un-acked that long: go on without this replica; 0 = 1000 */
-	uint32_t window_bytes;	 /* per replica, un-acked; 0 = 4 MiB */
-	uint64_t prng_seed;	 /* jitter */
+	struct xbd_uuid owner;		      /* random per start */
+	uint32_t ops_max;		      /* operations in flight; 0 = 1024 */
+	uint32_t lease_ms;		      /* 0 = 600 */
+	uint32_t lease_every_ms;	      /* 0 = 100 */
+	uint32_t rto_min_us;		      /* 0 = 2000 */
+	uint32_t lag_ms;       /* un-acked that long: go on without this replica; 0 = 1000 */
+	uint32_t window_bytes; /* per replica, un-acked; 0 = 4 MiB */
+	uint64_t prng_seed;    /* jitter */
 };
 
 /* Counters: X(name, text) */

@@ -21,7 +21,7 @@
 
 #include "proto/wire.h"
 
-#define CO_CHUNK (XBD_OP_BLOCKS * XBD_BLOCK_SIZE)	      /* 128 KiB */
+#define CO_CHUNK (XBD_OP_BLOCKS * XBD_BLOCK_SIZE)	       /* 128 KiB */
 #define CO_RANGE ((uint64_t)XBD_RANGE_BLOCKS * XBD_BLOCK_SIZE) /* 128 MiB */
 
 enum co_kind { CO_READ, CO_WRITE, CO_TRIM, CO_ZERO, CO_FLUSH, CO_MAP };
@@ -31,8 +31,8 @@ enum co_kind { CO_READ, CO_WRITE, CO_TRIM, CO_ZERO, CO_FLUSH, CO_MAP };
 #define CO_MAP_HOLE 0x02 /* takes no space */
 
 struct co_req {
-	uint8_t kind; /* enum co_kind */
-	uint8_t refs; /* 1 by the caller at submit */
+	uint8_t kind;	 /* enum co_kind */
+	uint8_t refs;	 /* 1 by the caller at submit */
 	uint8_t no_hole; /* ZERO: keep the space allocated, if it is */
 	uint8_t step;	 /* the coordinator's */
 	uint32_t len;	 /* bytes; FLUSH 0 */

@@ -22,9 +22,9 @@ struct xbd_send {
 	uint16_t count; /* blocks, or elements in body */
 	uint32_t shard, block;
 	uint64_t ver, ver2, commit, stamp;
-	const void *body;  /* control body, or count * XBD_BLOCK_SIZE bytes of data, or NULL */
-	uint32_t body_len; /* bytes */
-	const uint32_t *crc; /* data: checksum of each block, seeded; NULL otherwise */
+	const void *body;     /* control body, or count * XBD_BLOCK_SIZE bytes of data, or NULL */
+	uint32_t body_len;    /* bytes */
+	const uint32_t *crc;  /* data: checksum of each block, seeded; NULL otherwise */
 	const uint64_t *vers; /* DATA: version of each block (goes into ver2); NULL otherwise */
 	const struct xbd_units *skip; /* data: units the receiver has already; NULL = send all */
 };

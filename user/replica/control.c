@@ -111,8 +111,8 @@ void rep_state_submit(struct replica *r, struct rshard *sh, struct rop *op)
 	const struct xbd_state *old = rep_state(r, sh->id);
 
 	XBD_ASSERT(!sh->state_busy);
-	XBD_ASSERT(!old || op->u.state.prom >= old->prom);	     /* invariant 1 */
-	XBD_ASSERT(op->u.state.synced <= op->u.state.prom);	     /* invariant 2 */
+	XBD_ASSERT(!old || op->u.state.prom >= old->prom);  /* invariant 1 */
+	XBD_ASSERT(op->u.state.synced <= op->u.state.prom); /* invariant 2 */
 	XBD_ASSERT(op->u.state.nlin <= XBD_LINEAGE_MAX);
 	XBD_ASSERT(op->u.state.nhist <= XBD_HISTORY_MAX);
 	sh->state_busy = true;
@@ -269,8 +269,8 @@ void rep_on_create(struct replica *r, const struct xbd_msg *m)
 		rep_reply(r, m, m->from, XBD_T_CREATED, same ? XBD_S_OK : XBD_S_EXISTS);
 		return;
 	}
-	if (rec.n == 0 || rec.n > XBD_REPLICAS_MAX || rec.w == 0 || rec.w > rec.n ||
-	    rec.bal != 1 || rec.epoch != 1) {
+	if (rec.n == 0 || rec.n > XBD_REPLICAS_MAX || rec.w == 0 || rec.w > rec.n || rec.bal != 1 ||
+	    rec.epoch != 1) {
 		rep_reply(r, m, m->from, XBD_T_CREATED, XBD_S_INVALID);
 		return;
 	}

@@ -8,15 +8,15 @@
 #include "core/rules.h"
 #include "replica/replica.h"
 
-#define NS_MS 1000000ull
-#define GAP_NS (4 * NS_MS)	   /* missing fragments are asked for after that long */
-#define GAP_MAX_NS (256 * NS_MS)   /* ... and less and less often */
-#define EXPIRE_NS (4000 * NS_MS)   /* an operation that stays partial is given up */
+#define NS_MS	       1000000ull
+#define GAP_NS	       (4 * NS_MS)    /* missing fragments are asked for after that long */
+#define GAP_MAX_NS     (256 * NS_MS)  /* ... and less and less often */
+#define EXPIRE_NS      (4000 * NS_MS) /* an operation that stays partial is given up */
 #define STATE_EVERY_NS (1000 * NS_MS) /* complete points are made durable that often */
-#define STALE_EVERY_NS (1 * NS_MS) /* STALE answers per shard */
-#define NO_PEER UINT32_MAX
-#define DONE_SLOTS 8192u /* remembered completed operations, power of two */
-#define ACKS_QUEUED 4096u
+#define STALE_EVERY_NS (1 * NS_MS)    /* STALE answers per shard */
+#define NO_PEER	       UINT32_MAX
+#define DONE_SLOTS     8192u /* remembered completed operations, power of two */
+#define ACKS_QUEUED    4096u
 
 enum buf_class { BUF_1, BUF_8, BUF_32, BUF_CLASSES };
 
@@ -42,15 +42,15 @@ struct promise {
 struct rshard {
 	uint32_t id;
 	bool used;
-	bool state_busy;     /* a STORE_STATE or STORE_DROP is running */
-	bool comp_dirty;     /* comp is ahead of the durable one */
-	uint32_t writing;    /* store operations that change blocks and are running */
-	uint32_t owner_peer; /* where the owner's answers go */
+	bool state_busy;      /* a STORE_STATE or STORE_DROP is running */
+	bool comp_dirty;      /* comp is ahead of the durable one */
+	uint32_t writing;     /* store operations that change blocks and are running */
+	uint32_t owner_peer;  /* where the owner's answers go */
 	uint64_t lease_until; /* ns; 0 = none */
 	uint32_t lease_epoch;
-	uint64_t comp;	     /* complete point, maybe not durable yet; counts if A == prom */
-	uint64_t state_at;   /* when the state was last written */
-	uint64_t stale_at;   /* when STALE was last sent */
+	uint64_t comp;	   /* complete point, maybe not durable yet; counts if A == prom */
+	uint64_t state_at; /* when the state was last written */
+	uint64_t stale_at; /* when STALE was last sent */
 	struct promise promise;
 };
 
@@ -68,8 +68,8 @@ struct rop {
 	uint64_t ver, expect, content; /* request's ver; REPAIR: expected and content versions */
 	uint64_t stamp;
 	uint32_t peer;
-	bool retry;		/* the sender asked for an answer */
-	struct xbd_units have;	/* fragments present */
+	bool retry;	       /* the sender asked for an answer */
+	struct xbd_units have; /* fragments present */
 	uint64_t active_at, gap_at, gap_ns;
 	struct rop *hash_next;
 	struct rop *prev, *next; /* assembly list by activity; free list by next */

@@ -123,7 +123,8 @@ void rep_on_promise(struct replica *r, const struct xbd_msg *m)
 		rep_reply(r, m, m->from, XBD_T_PROMISED, XBD_S_NOSHARD);
 	} else if (st->retired) {
 		rep_reply(r, m, m->from, XBD_T_PROMISED, XBD_S_RETIRED);
-	} else if (epoch < st->prom || (epoch == st->prom && !uuid_equal(&st->owner, &req.owner) && XBD_RULE(A10_OWNER))) {
+	} else if (epoch < st->prom || (epoch == st->prom && !uuid_equal(&st->owner, &req.owner) &&
+					XBD_RULE(A10_OWNER))) {
 		refuse(r, m, st->prom);
 	} else if (sh->promise.phase != PROMISE_NONE &&
 		   (epoch < sh->promise.epoch ||

@@ -317,8 +317,8 @@ struct replica *replica_new(const struct replica_config *cfg, const struct repli
 		;
 	r->hash_mask--;
 	store_info(r->store, &r->info);
-	r->shards_max = r->info.shards_max < XBD_SHARDS_MAX - 1 ? r->info.shards_max
-							       : XBD_SHARDS_MAX - 1;
+	r->shards_max =
+		r->info.shards_max < XBD_SHARDS_MAX - 1 ? r->info.shards_max : XBD_SHARDS_MAX - 1;
 	r->shards = calloc(r->shards_max, sizeof(*r->shards));
 	if (!r->shards || rep_pools_init(r) || load_shards(r)) {
 		replica_free(r);

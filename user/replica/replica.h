@@ -28,8 +28,8 @@ enum replica_note {
 
 struct replica_ops {
 	void (*send)(void *ctx, uint32_t to, const struct xbd_send *s);
-	/* The promise of `shard` is durable at `epoch`: raise the fence in XDP. Called at start too,
-	 * for every shard held. */
+	/* The promise of `shard` is durable at `epoch`: raise the fence in XDP. Called at start
+	 * too, for every shard held. */
 	void (*fence)(void *ctx, uint32_t shard, uint32_t epoch);
 	void (*note)(void *ctx, enum replica_note what, uint32_t shard, uint64_t arg);
 };

@@ -1,0 +1,556 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Jobs: compare one region on the stores that matter and make them equal, block by block. The same
+ * code decides versions at open (voters differ after a crash), fills learners and returning stores,
+ * and replaces damaged copies. REPAIR is a compare-and-set on the version listed, so whatever else
+ * happens to the block in between wins.
+ *
+ *   LIST -> per block: [READ ->] REPAIR -> ... -> region unmarked, unless something got in between
+ */
+#include <string.h>
+
+#include "base/crc32c.h"
+#include "coordinator/internal.h"
+
+#define LIST_BAD       XBD_F_BAD
+#define TRIES_MAX      12u
+#define JOBS_PAUSE_NS  (20 * NS_MS) /* after a region that could not be finished */
+#define STUCK_RETRY_NS (500 * NS_MS)
+
+static void step_blocks(struct cshard *sh, struct job *j);
+
+static bool resolving(const struct cshard *sh)
+{
+	return sh->phase != CO_SERVING;
+}
+
+static void job_end(struct cshard *sh, struct job *j)
+{
+	XBD_ASSERT(j->used && sh->njobs > 0);
+	j->used = false;
+	sh->njobs--;
+	if (j->again) {
+		sh->jobs_at = sh->co->now + JOBS_PAUSE_NS;
+		return;
+	}
+	FOR_SLOTS(sh, i)
+	{
+		struct rep *rep = &sh->rep[i];
+
+		if (!(j->fix >> i & 1) || !co_lag_test(rep, j->region))
+			continue;
+		rep->lag[j->region / 64] &= ~(1ull << (j->region % 64));
+		rep->nlag--;
+		if (!rep->nlag && rep->synced && sh->phase == CO_SERVING) {
+			co_note(sh, CO_NOTE_RESYNCED, i, rep->repaired);
+			rep->repaired = 0;
+		}
+	}
+	sh->progress_at = sh->co->now;
+	sh->jobs_at = sh->co->now;
+}
+
+static void set_timer(struct cshard *sh, struct job *j)
+{
+	j->backoff_ns = j->backoff_ns ? min_u64(j->backoff_ns * 2, CTL_MAX_NS) : CTL_FIRST_NS;
+	j->at = sh->co->now + j->backoff_ns;
+}
+
+static void send_lists(struct cshard *sh, struct job *j)
+{
+	uint8_t want = j->ask & (uint8_t)~j->have;
+
+	FOR_SLOTS(sh, i)
+	{
+		struct xbd_send s = {
+			.type = XBD_T_LIST,
+			.sender = XBD_SLOT_NONE,
+			.shard = sh->id,
+			.block = j->region * XBD_REGION_BLOCKS,
+			.stamp = sh->co->now & XBD_STAMP_MASK,
+		};
+
+		if (!(want >> i & 1))
+			continue;
+		s.ver = j->reqno[i] = co_reqno(sh);
+		co_send_to(sh, bit8(i), &s);
+	}
+	set_timer(sh, j);
+}
+
+static void send_read(struct cshard *sh, struct job *j)
+{
+	struct xbd_send s = {
+		.type = XBD_T_READ,
+		.flags = resolving(sh) || !sh->rep[j->source].synced ? XBD_F_RECOVER : 0,
+		.sender = XBD_SLOT_NONE,
+		.count = 1,
+		.shard = sh->id,
+		.block = j->region * XBD_REGION_BLOCKS + j->block,
+		.ver = co_reqno(sh),
+		.stamp = sh->co->now & XBD_STAMP_MASK,
+	};
+
+	j->reqno[j->source] = s.ver;
+	j->units = (struct xbd_units){{0, 0}};
+	set_timer(sh, j);
+	co_send_to(sh, bit8(j->source), &s);
+}
+
+static void send_repair(struct cshard *sh, struct job *j)
+{
+	const struct xbd_list_entry *e = &j->list[j->target][j->block];
+	bool zero = j->want == 0 || (j->want_flags & (XBD_F_ZERO | XBD_F_TRIM));
+	struct xbd_send s = {
+		.type = XBD_T_REPAIR,
+		.flags = XBD_F_RETRY,
+		.sender = XBD_SLOT_NONE,
+		.count = 1,
+		.shard = sh->id,
+		.block = j->region * XBD_REGION_BLOCKS + j->block,
+		.ver = co_reqno(sh),
+		.ver2 = e->ver,
+		.commit = j->want,
+		.stamp = sh->co->now & XBD_STAMP_MASK,
+	};
+
+	if (zero) {
+		s.flags = XBD_F_ZERO | (uint8_t)(j->want_flags & XBD_F_TRIM);
+	} else {
+		s.body = j->buf;
+		s.body_len = XBD_BLOCK_SIZE;
+		s.crc = &j->data_crc;
+	}
+	j->reqno[j->target] = s.ver;
+	set_timer(sh, j);
+	co_send_to(sh, bit8(j->target), &s);
+}
+
+static bool is_bad(const struct cshard *sh, const struct job *j, uint8_t slot)
+{
+	return (j->list[slot][j->block].flags & LIST_BAD) ||
+	       co_bad_test(sh, slot, j->region * XBD_REGION_BLOCKS + j->block);
+}
+
+/* A slot of `mask` with a good copy of version v. */
+static uint8_t good_copy(const struct cshard *sh, const struct job *j, uint8_t mask, uint64_t v)
+{
+	for (uint8_t i = 0; i < XBD_REPLICAS_MAX; i++)
+		if ((mask >> i & 1) && j->list[i][j->block].ver == v &&
+		    (!is_bad(sh, j, i) || !XBD_RULE(C12_SOURCE)))
+			return i;
+	return XBD_SLOT_NONE;
+}
+
+static uint64_t max_below(const struct job *j, uint8_t mask, uint64_t limit)
+{
+	uint64_t v = 0;
+
+	for (uint8_t i = 0; i < XBD_REPLICAS_MAX; i++)
+		if ((mask >> i & 1) && j->list[i][j->block].ver < limit &&
+		    j->list[i][j->block].ver > v)
+			v = j->list[i][j->block].ver;
+	return v;
+}
+
+/* Stores of D that certainly never had version v of this block. */
+static unsigned nacks(const struct cshard *sh, const struct job *j, uint64_t v)
+{
+	unsigned n = 0;
+
+	for (uint8_t i = 0; i < sh->hi.n; i++) {
+		if (!(sh->hi.d_mask >> i & 1) ||
+		    !co_is_member(sh, sh->hi.member, &sh->hi.witness, i))
+			continue;
+		if (!sh->rep[i].voter || ((j->ask >> i & 1) && j->list[i][j->block].ver < v))
+			n++;
+	}
+	return n;
+}
+
+/*
+ * At open: the highest version among the voters was committed or may be; it is dropped only if a
+ * damaged copy is all there is and enough stores never had it. False = wait for more stores.
+ */
+static bool decide(struct cshard *sh, struct job *j)
+{
+	uint8_t voters = co_voters(sh) & j->ask;
+	uint64_t v = max_below(j, voters, UINT64_MAX);
+
+	while (v && good_copy(sh, j, voters, v) == XBD_SLOT_NONE) {
+		if (XBD_RULE(C9_NACK) &&
+		    (v <= sh->base ||
+		     nacks(sh, j, v) + sh->hi.w < (unsigned)__builtin_popcount(sh->hi.d_mask) + 1))
+			return false;
+		v = max_below(j, voters, v);
+	}
+	j->want = v;
+	return true;
+}
+
+/* What all shall have of block j->block. False = nothing can be done about it now. */
+static bool choose_version(struct cshard *sh, struct job *j)
+{
+	uint32_t block = j->region * XBD_REGION_BLOCKS + j->block;
+	uint8_t trusted;
+
+	if (resolving(sh)) {
+		trusted = co_voters(sh) & j->ask;
+		if (!decide(sh, j)) {
+			j->step = JOB_STUCK;
+			return false;
+		}
+		sh->val[block] = j->want;
+	} else {
+		struct overlap o = co_overlap(sh, block, 1, NULL);
+
+		trusted = co_synced(sh) & j->ask;
+		if ((o.writing || o.merging || (j->fix & ~o.holders)) && XBD_RULE(D3_INFLIGHT)) {
+			j->again = true;
+			return false;
+		}
+		j->want = sh->val[block] ? sh->val[block] : max_below(j, trusted, UINT64_MAX);
+	}
+	j->source = good_copy(sh, j, trusted, j->want);
+	if (j->source == XBD_SLOT_NONE && j->want) {
+		j->again = true; /* its holder is away, or a newer write came in between */
+		return false;
+	}
+	j->want_flags = j->want ? j->list[j->source][j->block].flags : XBD_F_ZERO;
+	return true;
+}
+
+/* Next store that has something else in block j->block; NONE = all equal. */
+static uint8_t next_target(struct cshard *sh, struct job *j)
+{
+	for (uint8_t i = 0; i < XBD_REPLICAS_MAX; i++) {
+		uint64_t held = j->list[i][j->block].ver;
+
+		if (!(j->fix >> i & 1) || (held == j->want && !is_bad(sh, j, i)))
+			continue;
+		if (held > j->want && XBD_VER_EPOCH(held) == sh->epoch) { /* invariant 18 */
+			j->again = true;
+			continue;
+		}
+		if (held > j->want && !XBD_RULE(A4_LOWER))
+			continue;
+		return i;
+	}
+	return XBD_SLOT_NONE;
+}
+
+static void step_repair(struct cshard *sh, struct job *j)
+{
+	j->target = next_target(sh, j);
+	j->backoff_ns = 0;
+	j->tries = 0;
+	if (j->target != XBD_SLOT_NONE) {
+		j->step = JOB_REPAIR;
+		send_repair(sh, j);
+		return;
+	}
+	j->block++;
+	step_blocks(sh, j);
+}
+
+static bool needs_data(const struct job *j)
+{
+	return j->want && !(j->want_flags & (XBD_F_ZERO | XBD_F_TRIM));
+}
+
+/* Go through the blocks until one needs work, or all are done. */
+static void step_blocks(struct cshard *sh, struct job *j)
+{
+	for (; j->block < XBD_REGION_BLOCKS; j->block++) {
+		if (j->region * XBD_REGION_BLOCKS + j->block >= sh->blocks)
+			break;
+		if (!choose_version(sh, j)) {
+			if (j->step == JOB_STUCK) {
+				j->at = sh->co->now + STUCK_RETRY_NS;
+				return;
+			}
+			continue;
+		}
+		if (next_target(sh, j) == XBD_SLOT_NONE)
+			continue;
+		if (!needs_data(j)) {
+			step_repair(sh, j);
+			return;
+		}
+		j->step = JOB_READ;
+		j->backoff_ns = 0;
+		j->tries = 0;
+		send_read(sh, j);
+		return;
+	}
+	job_end(sh, j);
+}
+
+bool co_job_list(struct cshard *sh, uint8_t slot, const struct xbd_msg *m)
+{
+	for (unsigned k = 0; k < JOBS_MAX; k++) {
+		struct job *j = &sh->jobs[k];
+
+		if (!j->used || j->step != JOB_LIST || j->reqno[slot] != m->h.ver ||
+		    !(j->ask & ~j->have & bit8(slot)))
+			continue;
+		if (XBD_STATUS(m->h.stamp) != XBD_S_OK)
+			return true;
+		memcpy(j->list[slot], m->body, sizeof(j->list[slot]));
+		j->have |= bit8(slot);
+		if (j->have == j->ask) {
+			j->block = 0;
+			step_blocks(sh, j);
+		}
+		return true;
+	}
+	return false;
+}
+
+static void data_bad(struct cshard *sh, struct job *j)
+{
+	sh->co->n.bad_blocks++;
+	co_note(sh, CO_NOTE_BAD_BLOCK, j->source, j->region * XBD_REGION_BLOCKS + j->block);
+	j->list[j->source][j->block].flags |= LIST_BAD;
+	j->fix |= bit8(j->source);
+	step_blocks(sh, j); /* choose again */
+}
+
+static void data_fragment(struct cshard *sh, struct job *j, const struct xbd_msg *m)
+{
+	struct xbd_units u = codec_units(&m->h);
+	uint32_t at = (uint32_t)m->h.frag * m->h.len;
+
+	if (at + m->h.len > XBD_BLOCK_SIZE)
+		return;
+	memcpy(j->buf + at, m->body, m->h.len);
+	j->units.bits[0] |= u.bits[0];
+	if ((j->units.bits[0] & 0xf) != 0xf)
+		return;
+	j->data_crc = m->h.crc;
+	if (crc32c_block(sh->id, m->h.block, j->want, j->buf) != j->data_crc &&
+	    XBD_RULE(C12_SOURCE)) {
+		j->units.bits[0] = 0;
+		return; /* asked again by the timer */
+	}
+	step_repair(sh, j);
+}
+
+bool co_job_data(struct cshard *sh, uint8_t slot, const struct xbd_msg *m)
+{
+	for (unsigned k = 0; k < JOBS_MAX && sh->njobs; k++) {
+		struct job *j = &sh->jobs[k];
+
+		if (!j->used || j->step != JOB_READ || j->source != slot ||
+		    j->reqno[slot] != m->h.ver)
+			continue;
+		if (XBD_STATUS(m->h.stamp) != XBD_S_OK)
+			return true;
+		if (m->h.flags & XBD_F_BAD) {
+			data_bad(sh, j);
+		} else if (m->h.ver2 != j->want || m->h.nfrag == 0) {
+			j->again = true; /* changed since it was listed */
+			j->block++;
+			step_blocks(sh, j);
+		} else {
+			data_fragment(sh, j, m);
+		}
+		return true;
+	}
+	return false;
+}
+
+void co_job_repaired(struct cshard *sh, uint8_t slot, const struct xbd_msg *m)
+{
+	for (unsigned k = 0; k < JOBS_MAX && sh->njobs; k++) {
+		struct job *j = &sh->jobs[k];
+		uint8_t status = XBD_STATUS(m->h.stamp);
+
+		if (!j->used || j->step != JOB_REPAIR || j->target != slot ||
+		    j->reqno[slot] != m->h.ver)
+			continue;
+		if (status == XBD_S_OK || (status == XBD_S_CONFLICT && m->h.ver2 == j->want)) {
+			j->list[slot][j->block].ver = j->want;
+			j->list[slot][j->block].flags = j->want_flags;
+			co_bad_clear(sh, slot, m->h.block);
+			sh->co->n.repairs++;
+			sh->rep[slot].repaired++;
+		} else {
+			j->again = true;
+			j->fix &= (uint8_t)~bit8(slot); /* this store: another time */
+		}
+		step_repair(sh, j);
+		return;
+	}
+}
+
+static bool region_busy(const struct cshard *sh, uint32_t region)
+{
+	for (unsigned k = 0; k < JOBS_MAX && sh->njobs; k++)
+		if (sh->jobs[k].used && sh->jobs[k].region == region)
+			return true;
+	return false;
+}
+
+/* Slots that may be compared and repaired now. */
+static uint8_t workable(const struct cshard *sh)
+{
+	uint8_t mask = 0;
+
+	FOR_SLOTS(sh, i)
+	if (i != XBD_SLOT_WITNESS && sh->rep[i].alive && sh->rep[i].replied &&
+	    !sh->rep[i].failed_at && (sh->rep[i].voter || sh->rep[i].joined))
+		mask |= bit8(i);
+	return mask;
+}
+
+static bool job_start(struct cshard *sh, uint32_t region, uint8_t bad_slots)
+{
+	uint8_t able = workable(sh), fix = bad_slots & able;
+	struct job *j = NULL;
+
+	for (unsigned k = 0; k < JOBS_MAX && !j; k++)
+		if (!sh->jobs[k].used)
+			j = &sh->jobs[k];
+	FOR_SLOTS(sh, i)
+	if ((able >> i & 1) && co_lag_test(&sh->rep[i], region))
+		fix |= bit8(i);
+	if (!j || !fix || region_busy(sh, region))
+		return false;
+	*j = (struct job){.used = true, .region = region, .fix = fix, .buf = j->buf};
+	if (resolving(sh))
+		j->ask = co_voters(sh) | fix;
+	else
+		j->ask = (co_synced(sh) & able) | fix;
+	sh->njobs++;
+	send_lists(sh, j);
+	return true;
+}
+
+static uint32_t next_marked(struct rep *rep, uint32_t nregions)
+{
+	uint32_t words = (nregions + 63) / 64;
+
+	for (uint32_t n = 0; n < words; n++) {
+		uint32_t w = (uint32_t)((rep->lag_cursor / 64 + n) % words);
+		uint64_t bits = rep->lag[w];
+
+		if (n == 0)
+			bits &= UINT64_MAX << (rep->lag_cursor % 64);
+		if (bits) {
+			uint32_t region = w * 64 + (uint32_t)__builtin_ctzll(bits);
+
+			rep->lag_cursor = region + 1 < nregions ? region + 1 : 0;
+			return region;
+		}
+	}
+	rep->lag_cursor = 0;
+	return UINT32_MAX;
+}
+
+static bool may_work(const struct cshard *sh, uint8_t slot)
+{
+	uint8_t voters = co_voters(sh);
+
+	if (!(workable(sh) >> slot & 1) || !sh->rep[slot].nlag)
+		return false;
+	/* what the voters hold is known only when all of them have told */
+	FOR_SLOTS(sh, i)
+	if ((voters >> i & 1) && !co_scans_done(sh, i) && resolving(sh))
+		return false;
+	return true;
+}
+
+void co_jobs_fill(struct cshard *sh)
+{
+	uint32_t cursor = 0, block;
+	uint8_t slot = 0;
+
+	if (sh->phase != CO_RESOLVING && sh->phase != CO_ACCEPTING && sh->phase != CO_SERVING)
+		return;
+	if (sh->phase == CO_SERVING)
+		while (sh->njobs < JOBS_MAX &&
+		       (block = co_bad_next(sh, &slot, &cursor)) != UINT32_MAX)
+			job_start(sh, block / XBD_REGION_BLOCKS, bit8(slot));
+	FOR_SLOTS(sh, i)
+	for (unsigned k = 0; k < JOBS_MAX && sh->njobs < JOBS_MAX && may_work(sh, i); k++) {
+		uint32_t region = next_marked(&sh->rep[i], sh->nregions);
+
+		if (region != UINT32_MAX)
+			job_start(sh, region, 0);
+	}
+}
+
+void co_jobs_reset(struct cshard *sh)
+{
+	for (unsigned k = 0; k < JOBS_MAX; k++)
+		sh->jobs[k].used = false;
+	sh->njobs = 0;
+}
+
+bool co_job_on(const struct cshard *sh, uint8_t slot)
+{
+	for (unsigned k = 0; k < JOBS_MAX && sh->njobs; k++)
+		if (sh->jobs[k].used && (sh->jobs[k].fix >> slot & 1))
+			return true;
+	return false;
+}
+
+static void job_tick(struct cshard *sh, struct job *j)
+{
+	uint8_t lost = (uint8_t)((j->ask & (uint8_t)~workable(sh)));
+
+	if (j->step == JOB_STUCK) { /* look again: a store may have come, or been repaired */
+		j->step = JOB_LIST;
+		j->have = 0;
+		j->backoff_ns = 0;
+		send_lists(sh, j);
+		return;
+	}
+	if (sh->phase == CO_SERVING && (lost || ++j->tries > TRIES_MAX)) {
+		j->again = true;
+		job_end(sh, j);
+		return;
+	}
+	if (j->step == JOB_LIST)
+		send_lists(sh, j);
+	else if (j->step == JOB_READ)
+		send_read(sh, j);
+	else
+		send_repair(sh, j);
+}
+
+void co_jobs_tick(struct cshard *sh)
+{
+	for (unsigned k = 0; k < JOBS_MAX && sh->njobs; k++)
+		if (sh->jobs[k].used && sh->co->now >= sh->jobs[k].at)
+			job_tick(sh, &sh->jobs[k]);
+	if (sh->co->now >= sh->jobs_at && sh->njobs < JOBS_MAX) {
+		sh->jobs_at = sh->co->now + JOBS_PAUSE_NS;
+		co_jobs_fill(sh);
+	}
+}
+
+static bool work_left(const struct cshard *sh)
+{
+	if (sh->co->nbad && sh->phase == CO_SERVING)
+		return true;
+	FOR_SLOTS(sh, i)
+	if (sh->rep[i].nlag && (workable(sh) >> i & 1))
+		return true;
+	return false;
+}
+
+uint64_t co_jobs_deadline(const struct cshard *sh)
+{
+	uint64_t at = UINT64_MAX;
+
+	if (sh->phase == CO_OPENING || sh->phase == CO_DEAD)
+		return at;
+	for (unsigned k = 0; k < JOBS_MAX && sh->njobs; k++)
+		if (sh->jobs[k].used)
+			at = min_u64(at, sh->jobs[k].at);
+	if (sh->njobs < JOBS_MAX && work_left(sh))
+		at = min_u64(at, sh->jobs_at);
+	return at;
+}

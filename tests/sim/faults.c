@@ -165,8 +165,8 @@ static void rot_fault(struct sim *s)
 		if (!atlas_may_rot(s, node, shard, block))
 			continue;
 		m = mdisk_block_make(d, shard, block);
-		if (d->fd)
-			rstore_rot(d, shard, block);
+		if (d->fd && !rstore_rot(d, shard, block))
+			continue;
 		m->rot = true;
 		s->total.corruptions++;
 		TRACE(s, "rot: node %u shard %u block %u", node, shard, block);
@@ -189,7 +189,7 @@ static void fail_fault(struct sim *s)
 {
 	struct host *h = any_node(s);
 
-	if (!h->alive || s->opt.real_store)
+	if (!h->alive)
 		return;
 	TRACE(s, "node %u: disk fails", h->id);
 	h->disk->failed = true;

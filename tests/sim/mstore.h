@@ -83,6 +83,7 @@ struct store {
 	uint32_t gen;
 	uint32_t inflight;
 	struct rstore *real; /* the real one, NULL = model */
+	struct boot *boot;   /* ... and what belongs to it */
 	struct xbd_uuid uuid;
 };
 

@@ -176,6 +176,7 @@ void options_draw(struct options *o, uint64_t seed, enum scenario sc)
 		draw_witness(o);
 	else if (sc == SC_disk)
 		o->real_store = 1;
+	o->cache = prng_percent(&p, 50);
 }
 
 bool options_set(struct options *o, const char *text)

@@ -17,6 +17,7 @@
 	X(witness, "a witness besides the replicas")                                               \
 	X(insync, "in-sync mode")                                                                  \
 	X(real_store, "real store on a fake disk")                                                 \
+	X(cache, "the fake disk has a volatile cache")                                             \
 	X(shards, "shards of the volume")                                                          \
 	X(blocks, "blocks that clients touch")                                                     \
 	X(cells, "parts of a block that clients write separately")                                 \

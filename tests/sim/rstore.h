@@ -13,8 +13,8 @@ void rstore_kick(struct store *st);
 const struct xbd_state *rstore_state(const struct store *st, uint32_t shard);
 /* EV_DISK */
 void rstore_event(struct sim *s, const struct event *ev);
-/* The content of a block on the disk is damaged. */
-void rstore_rot(struct mdisk *d, unsigned shard, uint32_t block);
+/* The content of a block on the disk is damaged. False: it is not there. */
+bool rstore_rot(struct mdisk *d, unsigned shard, uint32_t block);
 /* End of a seed. */
 void rstore_cleanup(struct sim *s);
 

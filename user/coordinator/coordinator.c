@@ -12,8 +12,7 @@ void co_send_to(struct cshard *sh, uint8_t slots, const struct xbd_send *s)
 	struct co *co = sh->co;
 	uint64_t nodes = 0;
 
-	FOR_SLOTS(sh, i)
-	{
+	FOR_SLOTS (sh, i) {
 		if (!(slots >> i & 1))
 			continue;
 		nodes |= 1ull << sh->rep[i].node;
@@ -26,9 +25,9 @@ void co_send_to(struct cshard *sh, uint8_t slots, const struct xbd_send *s)
 
 void co_asked(struct cshard *sh, uint8_t slots)
 {
-	FOR_SLOTS(sh, i)
-	if ((slots >> i & 1) && !sh->rep[i].asked_at)
-		sh->rep[i].asked_at = sh->co->now;
+	FOR_SLOTS (sh, i)
+		if ((slots >> i & 1) && !sh->rep[i].asked_at)
+			sh->rep[i].asked_at = sh->co->now;
 }
 
 void co_note(struct cshard *sh, enum co_note what, uint8_t slot, uint64_t arg)
@@ -166,9 +165,9 @@ void co_heard(struct cshard *sh, uint8_t slot, const struct xbd_msg *m)
 /* The slot of a shard that lives on node `node`. */
 static uint8_t slot_of(const struct cshard *sh, uint32_t node)
 {
-	FOR_SLOTS(sh, i)
-	if (sh->rep[i].node == node)
-		return i;
+	FOR_SLOTS (sh, i)
+		if (sh->rep[i].node == node)
+			return i;
 	return XBD_SLOT_NONE;
 }
 

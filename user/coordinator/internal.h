@@ -14,7 +14,7 @@
 #define CTL_FIRST_NS  (20 * NS_MS) /* first repetition of a control message */
 #define CTL_MAX_NS    (200 * NS_MS)
 #define GATHER_NS     (30 * NS_MS)   /* wait for more promises once a majority is there */
-#define STUCK_NS      (3000 * NS_MS) /* opening without progress: start over */
+#define STUCK_NS      (1500 * NS_MS) /* opening without progress: start over */
 #define DOWN_NS	      (500 * NS_MS)  /* silent that long although asked: down */
 #define FAILED_NS     (5000 * NS_MS) /* a failed store is tried again after that long */
 #define READ_FIRST_NS (10 * NS_MS)   /* least patience with a read */
@@ -97,7 +97,7 @@ struct cshard {
 	uint32_t lin[XBD_LINEAGE_MAX], nlin;
 	uint64_t base;
 	uint64_t seq, reqno;
-	uint64_t majority_at, progress_at, retry_at, lease_at;
+	uint64_t majority_at, progress_at, retry_at, lease_at, served_at;
 	uint64_t d_change_at; /* D should change since; 0 = no */
 	uint64_t jobs_at;     /* look for new jobs not before */
 	uint64_t *val;	      /* per block: current version if known in this epoch, else 0 */
@@ -207,9 +207,10 @@ void co_op_unlink(struct cop *op);
 void co_op_block(struct cop *op);
 /* What stands in the way of reading or writing [block, block + count). */
 struct overlap {
-	bool writing;	 /* a write that is not complete */
-	bool merging;	 /* a read-modify-write in its read phase */
-	uint8_t holders; /* slots that acknowledged every complete write there */
+	bool writing;	   /* a write that is not complete */
+	bool merging;	   /* a read-modify-write in its read phase */
+	uint8_t holders;   /* slots that acknowledged every complete write there */
+	uint8_t receivers; /* slots that every write in flight there was sent to */
 };
 struct overlap co_overlap(struct cshard *sh, uint32_t block, uint32_t count,
 			  const struct cop *self);

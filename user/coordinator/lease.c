@@ -62,6 +62,9 @@ static void check_quorum(struct cshard *sh)
 	unsigned votes = (unsigned)__builtin_popcount(co_eligible(sh) & co_targets(sh));
 	bool ok = votes >= sh->rec.w && co_lease_valid(sh);
 
+	if (sh->co->now - sh->served_at < sh->co->lease_ns)
+		return; /* the first leases are on their way */
+
 	if (ok && sh->suspended) {
 		sh->suspended = false;
 		co_note(sh, CO_NOTE_RESUMED, XBD_SLOT_NONE, votes);
@@ -79,9 +82,9 @@ static void check_pair(struct cshard *sh)
 
 	if (sh->rec.n != 2 || uuid_zero(&sh->rec.witness))
 		return;
-	FOR_SLOTS(sh, i)
-	if (i < 2 && sh->rep[i].synced && sh->rep[i].alive && !sh->rep[i].failed_at)
-		want |= bit8(i);
+	FOR_SLOTS (sh, i)
+		if (i < 2 && sh->rep[i].synced && sh->rep[i].alive && !sh->rep[i].failed_at)
+			want |= bit8(i);
 	if (!want || want == sh->rec.d_mask) {
 		sh->d_change_at = 0;
 	} else if (!sh->d_change_at) {
@@ -99,8 +102,7 @@ void co_lease_tick(struct cshard *sh)
 	if (sh->phase != CO_SERVING || co->now < sh->lease_at)
 		return;
 	sh->lease_at = co->now + co->lease_every_ns;
-	FOR_SLOTS(sh, i)
-	{
+	FOR_SLOTS (sh, i) {
 		if (sh->rep[i].replied)
 			send_lease(sh, i, XBD_T_LEASE);
 		check_alive(sh, i);
@@ -131,10 +133,10 @@ void co_on_leased(struct cshard *sh, uint8_t slot, const struct xbd_msg *m)
 
 void co_release(struct cshard *sh)
 {
-	FOR_SLOTS(sh, i)
-	if (sh->rep[i].replied)
-		send_lease(sh, i, XBD_T_RELEASE);
+	FOR_SLOTS (sh, i)
+		if (sh->rep[i].replied)
+			send_lease(sh, i, XBD_T_RELEASE);
 	sh->lease_at = UINT64_MAX;
-	FOR_SLOTS(sh, i)
-	sh->rep[i].lease_until = 0;
+	FOR_SLOTS (sh, i)
+		sh->rep[i].lease_until = 0;
 }

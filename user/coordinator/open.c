@@ -42,8 +42,7 @@ void co_open_shard(struct cshard *sh, uint32_t epoch)
 	sh->progress_at = sh->co->now;
 	sh->lease_at = UINT64_MAX;
 	memset(sh->val, 0, sh->blocks * sizeof(*sh->val));
-	FOR_SLOTS(sh, i)
-	{
+	FOR_SLOTS (sh, i) {
 		rep_clear(sh, i);
 		memset(sh->rep[i].lag, 0, words * sizeof(*sh->rep[i].lag));
 		sh->rep[i].nlag = sh->rep[i].lag_cursor = sh->rep[i].repaired = 0;
@@ -88,9 +87,9 @@ static uint8_t next_ctl(const struct cshard *sh, uint8_t slot)
 		uint8_t voters = co_voters(sh);
 
 		if (rep->voter && sh->phase == CO_RESOLVING)
-			FOR_SLOTS(sh, i)
-		if ((voters >> i & 1) && !co_scans_done(sh, i))
-			ready = false;
+			FOR_SLOTS (sh, i)
+				if ((voters >> i & 1) && !co_scans_done(sh, i))
+					ready = false;
 		return ready || !XBD_RULE(A3_COPY) ? XBD_T_SYNC : 0;
 	}
 	if (sh->phase != CO_RESOLVING && !rep->accepted)
@@ -157,6 +156,7 @@ static void serve(struct cshard *sh)
 	sh->served = true;
 	sh->suspended = false;
 	sh->lease_at = sh->co->now;
+	sh->served_at = sh->co->now;
 	sh->scan_at = UINT64_MAX;
 	sh->jobs_at = sh->co->now;
 	sh->co->unblock = true;
@@ -167,9 +167,9 @@ static void step_opening(struct cshard *sh)
 {
 	bool all = true;
 
-	FOR_SLOTS(sh, i)
-	if (!sh->rep[i].replied)
-		all = false;
+	FOR_SLOTS (sh, i)
+		if (!sh->rep[i].replied)
+			all = false;
 	if (!all && sh->co->now < sh->majority_at + GATHER_NS)
 		return;
 	if (!co_resolve(sh))
@@ -204,9 +204,9 @@ static bool accepted_by_majorities(const struct cshard *sh)
 {
 	uint8_t mask = 0;
 
-	FOR_SLOTS(sh, i)
-	if (sh->rep[i].accepted)
-		mask |= bit8(i);
+	FOR_SLOTS (sh, i)
+		if (sh->rep[i].accepted)
+			mask |= bit8(i);
 	return co_have_majority(sh, &sh->rec, mask) &&
 	       (co_have_majority(sh, &sh->hi, mask) || !XBD_RULE(A13_JOINT));
 }
@@ -222,12 +222,23 @@ void co_open_step(struct cshard *sh)
 		serve(sh);
 }
 
+/* A block of which no good copy of the right version is here. */
+static bool stuck(const struct cshard *sh)
+{
+	for (unsigned k = 0; k < JOBS_MAX && sh->njobs; k++)
+		if (sh->jobs[k].used && sh->jobs[k].step == JOB_STUCK)
+			return true;
+	return false;
+}
+
 /* Opening came to a halt though a majority was there: some store went away in the middle. */
 static void check_progress(struct cshard *sh)
 {
 	if (sh->phase != CO_RESOLVING && sh->phase != CO_ACCEPTING)
 		return;
-	if (sh->co->now - sh->progress_at >= STUCK_NS)
+	if (stuck(sh))
+		sh->progress_at = sh->co->now; /* waits for a store to come, not for an answer */
+	else if (sh->co->now - sh->progress_at >= STUCK_NS)
 		co_reopen(sh);
 }
 
@@ -240,8 +251,8 @@ void co_open_tick(struct cshard *sh)
 	}
 	co_open_step(sh);
 	check_progress(sh);
-	FOR_SLOTS(sh, i)
-	ctl_tick(sh, i);
+	FOR_SLOTS (sh, i)
+		ctl_tick(sh, i);
 }
 
 uint64_t co_open_deadline(const struct cshard *sh)
@@ -256,8 +267,7 @@ uint64_t co_open_deadline(const struct cshard *sh)
 		at = sh->majority_at + GATHER_NS;
 	if (sh->phase == CO_RESOLVING || sh->phase == CO_ACCEPTING)
 		at = sh->progress_at + STUCK_NS;
-	FOR_SLOTS(sh, i)
-	{
+	FOR_SLOTS (sh, i) {
 		uint8_t type = next_ctl(sh, i);
 
 		if (type && type != sh->rep[i].ctl)
@@ -272,17 +282,9 @@ static unsigned replies(const struct cshard *sh)
 {
 	unsigned n = 0;
 
-	FOR_SLOTS(sh, i)
-	n += sh->rep[i].replied;
+	FOR_SLOTS (sh, i)
+		n += sh->rep[i].replied;
 	return n;
-}
-
-static bool stuck(const struct cshard *sh)
-{
-	for (unsigned k = 0; k < JOBS_MAX && sh->njobs; k++)
-		if (sh->jobs[k].used && sh->jobs[k].step == JOB_STUCK)
-			return true;
-	return false;
 }
 
 void co_on_promised(struct cshard *sh, uint8_t slot, const struct xbd_msg *m)

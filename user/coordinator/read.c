@@ -16,9 +16,9 @@ bool co_lease_valid(const struct cshard *sh)
 {
 	uint8_t valid = 0;
 
-	FOR_SLOTS(sh, i)
-	if (sh->rep[i].lease_until > sh->co->now)
-		valid |= bit8(i);
+	FOR_SLOTS (sh, i)
+		if (sh->rep[i].lease_until > sh->co->now)
+			valid |= bit8(i);
 	return co_have_majority(sh, &sh->rec, valid) || !XBD_RULE(A9_CHECK);
 }
 
@@ -108,9 +108,9 @@ static uint8_t candidates(const struct cop *op, const struct overlap *o)
 	mask &= o->holders;
 	for (uint32_t r = op->block / XBD_REGION_BLOCKS;
 	     r <= (op->block + op->count - 1) / XBD_REGION_BLOCKS; r++)
-		FOR_SLOTS(sh, i)
-	if (co_lag_test(&sh->rep[i], r))
-		mask &= (uint8_t)~bit8(i);
+		FOR_SLOTS (sh, i)
+			if (co_lag_test(&sh->rep[i], r))
+				mask &= (uint8_t)~bit8(i);
 	return mask;
 }
 

@@ -33,8 +33,7 @@ static void job_end(struct cshard *sh, struct job *j)
 		sh->jobs_at = sh->co->now + JOBS_PAUSE_NS;
 		return;
 	}
-	FOR_SLOTS(sh, i)
-	{
+	FOR_SLOTS (sh, i) {
 		struct rep *rep = &sh->rep[i];
 
 		if (!(j->fix >> i & 1) || !co_lag_test(rep, j->region))
@@ -60,8 +59,7 @@ static void send_lists(struct cshard *sh, struct job *j)
 {
 	uint8_t want = j->ask & (uint8_t)~j->have;
 
-	FOR_SLOTS(sh, i)
-	{
+	FOR_SLOTS (sh, i) {
 		struct xbd_send s = {
 			.type = XBD_T_LIST,
 			.sender = XBD_SLOT_NONE,
@@ -206,7 +204,9 @@ static bool choose_version(struct cshard *sh, struct job *j)
 
 		trusted = co_synced(sh) & j->ask;
 		if ((o.writing || o.merging || (j->fix & ~o.holders)) && XBD_RULE(D3_INFLIGHT)) {
-			j->again = true;
+			/* the write brings them up to date itself, or marks the region again */
+			if (o.merging || (j->fix & ~o.receivers))
+				j->again = true;
 			return false;
 		}
 		j->want = sh->val[block] ? sh->val[block] : max_below(j, trusted, UINT64_MAX);
@@ -397,10 +397,10 @@ static uint8_t workable(const struct cshard *sh)
 {
 	uint8_t mask = 0;
 
-	FOR_SLOTS(sh, i)
-	if (i != XBD_SLOT_WITNESS && sh->rep[i].alive && sh->rep[i].replied &&
-	    !sh->rep[i].failed_at && (sh->rep[i].voter || sh->rep[i].joined))
-		mask |= bit8(i);
+	FOR_SLOTS (sh, i)
+		if (i != XBD_SLOT_WITNESS && sh->rep[i].alive && sh->rep[i].replied &&
+		    !sh->rep[i].failed_at && (sh->rep[i].voter || sh->rep[i].joined))
+			mask |= bit8(i);
 	return mask;
 }
 
@@ -412,9 +412,9 @@ static bool job_start(struct cshard *sh, uint32_t region, uint8_t bad_slots)
 	for (unsigned k = 0; k < JOBS_MAX && !j; k++)
 		if (!sh->jobs[k].used)
 			j = &sh->jobs[k];
-	FOR_SLOTS(sh, i)
-	if ((able >> i & 1) && co_lag_test(&sh->rep[i], region))
-		fix |= bit8(i);
+	FOR_SLOTS (sh, i)
+		if ((able >> i & 1) && co_lag_test(&sh->rep[i], region))
+			fix |= bit8(i);
 	if (!j || !fix || region_busy(sh, region))
 		return false;
 	*j = (struct job){.used = true, .region = region, .fix = fix, .buf = j->buf};
@@ -455,9 +455,9 @@ static bool may_work(const struct cshard *sh, uint8_t slot)
 	if (!(workable(sh) >> slot & 1) || !sh->rep[slot].nlag)
 		return false;
 	/* what the voters hold is known only when all of them have told */
-	FOR_SLOTS(sh, i)
-	if ((voters >> i & 1) && !co_scans_done(sh, i) && resolving(sh))
-		return false;
+	FOR_SLOTS (sh, i)
+		if ((voters >> i & 1) && !co_scans_done(sh, i) && resolving(sh))
+			return false;
 	return true;
 }
 
@@ -472,13 +472,13 @@ void co_jobs_fill(struct cshard *sh)
 		while (sh->njobs < JOBS_MAX &&
 		       (block = co_bad_next(sh, &slot, &cursor)) != UINT32_MAX)
 			job_start(sh, block / XBD_REGION_BLOCKS, bit8(slot));
-	FOR_SLOTS(sh, i)
-	for (unsigned k = 0; k < JOBS_MAX && sh->njobs < JOBS_MAX && may_work(sh, i); k++) {
-		uint32_t region = next_marked(&sh->rep[i], sh->nregions);
+	FOR_SLOTS (sh, i)
+		for (unsigned k = 0; k < JOBS_MAX && sh->njobs < JOBS_MAX && may_work(sh, i); k++) {
+			uint32_t region = next_marked(&sh->rep[i], sh->nregions);
 
-		if (region != UINT32_MAX)
-			job_start(sh, region, 0);
-	}
+			if (region != UINT32_MAX)
+				job_start(sh, region, 0);
+		}
 }
 
 void co_jobs_reset(struct cshard *sh)
@@ -535,9 +535,9 @@ static bool work_left(const struct cshard *sh)
 {
 	if (sh->co->nbad && sh->phase == CO_SERVING)
 		return true;
-	FOR_SLOTS(sh, i)
-	if (sh->rep[i].nlag && (workable(sh) >> i & 1))
-		return true;
+	FOR_SLOTS (sh, i)
+		if (sh->rep[i].nlag && (workable(sh) >> i & 1))
+			return true;
 	return false;
 }
 

@@ -54,9 +54,9 @@ uint8_t co_voters(const struct cshard *sh)
 {
 	uint8_t mask = 0;
 
-	FOR_SLOTS(sh, i)
-	if (sh->rep[i].voter)
-		mask |= bit8(i);
+	FOR_SLOTS (sh, i)
+		if (sh->rep[i].voter)
+			mask |= bit8(i);
 	return mask;
 }
 
@@ -64,9 +64,9 @@ uint8_t co_synced(const struct cshard *sh)
 {
 	uint8_t mask = 0;
 
-	FOR_SLOTS(sh, i)
-	if (sh->rep[i].synced)
-		mask |= bit8(i);
+	FOR_SLOTS (sh, i)
+		if (sh->rep[i].synced)
+			mask |= bit8(i);
 	return mask;
 }
 
@@ -74,9 +74,9 @@ static uint8_t replied(const struct cshard *sh)
 {
 	uint8_t mask = 0;
 
-	FOR_SLOTS(sh, i)
-	if (sh->rep[i].replied)
-		mask |= bit8(i);
+	FOR_SLOTS (sh, i)
+		if (sh->rep[i].replied)
+			mask |= bit8(i);
 	return mask;
 }
 
@@ -85,8 +85,7 @@ static unsigned sort_records(const struct cshard *sh, const struct xbd_record **
 {
 	unsigned n = 0;
 
-	FOR_SLOTS(sh, i)
-	{
+	FOR_SLOTS (sh, i) {
 		const struct xbd_record *rec = &sh->rep[i].st.rec;
 		unsigned at;
 
@@ -212,8 +211,7 @@ bool co_resolve(struct cshard *sh)
 	}
 	XBD_ASSERT(voters);
 	sh->base = base;
-	FOR_SLOTS(sh, i)
-	{
+	FOR_SLOTS (sh, i) {
 		if (!sh->rep[i].replied || i == XBD_SLOT_WITNESS)
 			continue;
 		if (voters >> i & 1)
@@ -244,7 +242,7 @@ void co_make_record(struct cshard *sh)
 		rec.w = 1;
 	}
 	sh->rec = rec;
-	FOR_SLOTS(sh, i)
-	sh->rep[i].foreign = i != XBD_SLOT_WITNESS && sh->rep[i].replied &&
-			     !uuid_equal(&sh->rep[i].st.store, &rec.member[i]);
+	FOR_SLOTS (sh, i)
+		sh->rep[i].foreign = i != XBD_SLOT_WITNESS && sh->rep[i].replied &&
+				     !uuid_equal(&sh->rep[i].st.store, &rec.member[i]);
 }

@@ -60,18 +60,18 @@ void co_scan_tick(struct cshard *sh)
 {
 	if (sh->phase == CO_OPENING || sh->phase == CO_DEAD)
 		return;
-	FOR_SLOTS(sh, i)
-	for (unsigned w = 0; w < 2; w++) {
-		struct scan *sc = &sh->rep[i].scan[w];
+	FOR_SLOTS (sh, i)
+		for (unsigned w = 0; w < 2; w++) {
+			struct scan *sc = &sh->rep[i].scan[w];
 
-		if (!sc->needed || sc->done || sh->co->now < sc->at)
-			continue;
-		if (w == 1 && !choose_voter(sh, sc)) {
-			sc->at = sh->co->now + CTL_FIRST_NS;
-			continue;
+			if (!sc->needed || sc->done || sh->co->now < sc->at)
+				continue;
+			if (w == 1 && !choose_voter(sh, sc)) {
+				sc->at = sh->co->now + CTL_FIRST_NS;
+				continue;
+			}
+			ask(sh, sc);
 		}
-		ask(sh, sc);
-	}
 }
 
 uint64_t co_scan_deadline(const struct cshard *sh)
@@ -80,10 +80,10 @@ uint64_t co_scan_deadline(const struct cshard *sh)
 
 	if (sh->phase == CO_OPENING || sh->phase == CO_DEAD)
 		return at;
-	FOR_SLOTS(sh, i)
-	for (unsigned w = 0; w < 2; w++)
-		if (sh->rep[i].scan[w].needed && !sh->rep[i].scan[w].done)
-			at = min_u64(at, sh->rep[i].scan[w].at);
+	FOR_SLOTS (sh, i)
+		for (unsigned w = 0; w < 2; w++)
+			if (sh->rep[i].scan[w].needed && !sh->rep[i].scan[w].done)
+				at = min_u64(at, sh->rep[i].scan[w].at);
 	return at;
 }
 
@@ -95,9 +95,9 @@ static void take(struct cshard *sh, struct scan *sc, const struct xbd_msg *m)
 		memcpy(&region, m->body + k * 4, 4);
 		if (region >= sh->nregions)
 			continue;
-		FOR_SLOTS(sh, i)
-		if (sc->mark >> i & 1)
-			co_lag_mark(sh, i, region * XBD_REGION_BLOCKS, 1);
+		FOR_SLOTS (sh, i)
+			if (sc->mark >> i & 1)
+				co_lag_mark(sh, i, region * XBD_REGION_BLOCKS, 1);
 	}
 	sh->progress_at = sh->co->now;
 	sc->reqno = 0;
@@ -113,14 +113,14 @@ void co_on_regions(struct cshard *sh, uint8_t slot, const struct xbd_msg *m)
 {
 	if (XBD_STATUS(m->h.stamp) != XBD_S_OK)
 		return;
-	FOR_SLOTS(sh, i)
-	for (unsigned w = 0; w < 2; w++) {
-		struct scan *sc = &sh->rep[i].scan[w];
+	FOR_SLOTS (sh, i)
+		for (unsigned w = 0; w < 2; w++) {
+			struct scan *sc = &sh->rep[i].scan[w];
 
-		if (sc->needed && !sc->done && sc->ask == slot && sc->reqno &&
-		    sc->reqno == m->h.ver) {
-			take(sh, sc, m);
-			return;
+			if (sc->needed && !sc->done && sc->ask == slot && sc->reqno &&
+			    sc->reqno == m->h.ver) {
+				take(sh, sc, m);
+				return;
+			}
 		}
-	}
 }

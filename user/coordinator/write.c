@@ -19,10 +19,10 @@ uint8_t co_eligible(const struct cshard *sh)
 {
 	uint8_t mask = 0;
 
-	FOR_SLOTS(sh, i)
-	if (i != XBD_SLOT_WITNESS && (sh->rec.d_mask >> i & 1) && sh->rep[i].synced &&
-	    (uuid_equal(&sh->rep[i].st.store, &sh->rec.member[i]) || !XBD_RULE(ACK_UUID)))
-		mask |= bit8(i);
+	FOR_SLOTS (sh, i)
+		if (i != XBD_SLOT_WITNESS && (sh->rec.d_mask >> i & 1) && sh->rep[i].synced &&
+		    (uuid_equal(&sh->rep[i].st.store, &sh->rec.member[i]) || !XBD_RULE(ACK_UUID)))
+			mask |= bit8(i);
 	return mask;
 }
 
@@ -31,8 +31,7 @@ uint8_t co_targets(const struct cshard *sh)
 {
 	uint8_t mask = 0;
 
-	FOR_SLOTS(sh, i)
-	{
+	FOR_SLOTS (sh, i) {
 		const struct rep *rep = &sh->rep[i];
 
 		if (i != XBD_SLOT_WITNESS && rep->alive && !rep->failed_at && rep->replied &&
@@ -46,9 +45,9 @@ static uint8_t data_slots(const struct cshard *sh)
 {
 	uint8_t mask = 0;
 
-	FOR_SLOTS(sh, i)
-	if (i != XBD_SLOT_WITNESS)
-		mask |= bit8(i);
+	FOR_SLOTS (sh, i)
+		if (i != XBD_SLOT_WITNESS)
+			mask |= bit8(i);
 	return mask;
 }
 
@@ -173,8 +172,7 @@ static void choose_targets(struct cop *op)
 	uint8_t live = co_targets(sh), all = data_slots(sh);
 	uint8_t votes = co_eligible(sh) & live;
 
-	FOR_SLOTS(sh, i)
-	{
+	FOR_SLOTS (sh, i) {
 		bool full = sh->rep[i].inflight_bytes >= sh->co->cfg.window_bytes;
 
 		if ((live >> i & 1) && full && popcount8(votes & ~bit8(i)) >= sh->rec.w) {

@@ -202,8 +202,10 @@ static bool choose_version(struct cshard *sh, struct job *j)
 	} else {
 		struct overlap o = co_overlap(sh, block, 1, NULL);
 
+		/* not o.merging: it may wait for this very repair, and the write that follows it
+		 * is told from a repair by its version */
 		trusted = co_synced(sh) & j->ask;
-		if ((o.writing || o.merging || (j->fix & ~o.holders)) && XBD_RULE(D3_INFLIGHT)) {
+		if ((o.writing || (j->fix & ~o.holders)) && XBD_RULE(D3_INFLIGHT)) {
 			/* the write brings them up to date itself, or marks the region again */
 			if (o.merging || (j->fix & ~o.receivers))
 				j->again = true;

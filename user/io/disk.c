@@ -289,7 +289,7 @@ int io_disk_register(struct io_disk *d, const struct iovec *areas, unsigned n)
 	const uint64_t piece = 1u << 30; /* the kernel's limit for one buffer */
 	int err, first = 0;
 
-	XBD_ASSERT(!d->nareas && !d->inflight);
+	XBD_ASSERT(!d->nareas);
 	err = io_uring_register_buffers_sparse(&d->loop->ring, DISK_AREAS);
 	if (err)
 		return err;

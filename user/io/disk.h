@@ -51,7 +51,7 @@ struct io_disk_info {
  */
 int io_disk_open(struct io_disk **out, struct loop *l, const char *path, const char **why);
 /*
- * Memory that most requests use; at most 16 areas, once, before the first request. Best effort: 0
+ * Memory that most requests use; at most 16 areas, once, early. Best effort: 0
  * if all of it is registered, else negative errno, and everything works as well without.
  */
 int io_disk_register(struct io_disk *d, const struct iovec *areas, unsigned n);

@@ -365,7 +365,9 @@ void co_on_stale(struct cshard *sh, uint8_t slot, const struct xbd_msg *m)
 	sh->rep[slot].asked_at = 0;
 	if (prom > sh->seen_epoch)
 		sh->seen_epoch = prom;
-	if (sh->served && prom > sh->epoch) {
+	if (sh->served && (prom > sh->epoch || sh->phase != CO_SERVING)) {
+		/* Opening again, and our number is another's: he may have served in between and
+		 * dropped what we had in flight. A higher number would bring that back. */
 		co_fenced(sh, prom);
 	} else if (sh->phase == CO_SERVING) {
 		/* promised our number to somebody else, who lost: take a higher one some day */

@@ -107,6 +107,7 @@ static void start(struct replica *r, struct rshard *sh, const struct xbd_msg *m,
 		.stamp = m->h.stamp,
 		.ver = m->h.ver,
 	};
+	rep_assembly_drop(r, sh->id); /* older operations cannot be completed any more */
 	rep_promise_step(r, sh);
 }
 
@@ -133,6 +134,8 @@ void rep_on_promise(struct replica *r, const struct xbd_msg *m)
 	} else if (epoch > st->prom &&
 		   (sh->promise.phase == PROMISE_NONE || epoch > sh->promise.epoch)) {
 		start(r, sh, m, &req);
+	} else if (sh->promise.phase == PROMISE_DRAIN) {
+		rep_promise_step(r, sh); /* there was no room to write it before */
 	} else if (sh->promise.phase == PROMISE_NONE) {
 		sh->owner_peer = m->from;
 		answer_promise(r, sh, m->from, m->h.ver, m->h.stamp);

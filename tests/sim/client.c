@@ -118,6 +118,8 @@ static void on_done(struct co_req *r)
 	      q->n, r->res);
 	if (r->res)
 		check_error(s, q);
+	if (r->res && s->clients->finale && q->block < s->clients->scan)
+		s->clients->scan = q->block; /* the next coordinator reads it */
 	if (q->w) {
 		s->total.writes++;
 		checker_write_done(&s->chk, q->w, r->res == 0);

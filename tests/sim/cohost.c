@@ -141,7 +141,7 @@ void cohost_turn(struct host *h)
 	if (!co_dead(h->co) || h->inflight)
 		return;
 	cohost_kill(h, "fenced");
-	if (!s->liveness && cohost_count(s, NULL) == 0)
+	if (cohost_count(s, NULL) == 0)
 		sim_after(s, prng_below(&s->fault, 200) * MS, EV_BOOT, HOST_CO0, 0, 0, NULL);
 }
 

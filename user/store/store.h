@@ -39,7 +39,8 @@ enum store_kind {
 struct store_block {
 	uint64_t ver;	/* version held; 0 = never written */
 	uint32_t crc;	/* seeded checksum; 0 = zeroes (nothing put into buf's place but zeroes) */
-	uint32_t flags; /* XBD_F_ZERO, XBD_F_TRIM, XBD_F_BAD */
+	uint32_t flags; /* XBD_F_BAD, or what the content is: XBD_F_ZERO if zeroes or never written,
+			 * XBD_F_ZERO | XBD_F_TRIM if trimmed. LIST: never written has no flag. */
 };
 
 struct store_op {
@@ -113,8 +114,10 @@ struct store_format_args {
 };
 
 /*
- * Formatting and opening are state machines too: they submit disk ops and call `done(ctx, err)`
- * once. store_new allocates everything the store will ever need for this disk (NULL = no memory).
+ * Formatting, opening and closing are state machines too: they submit disk ops and call
+ * `done(ctx, err)` once. store_new allocates what formatting needs (NULL = no memory), store_open
+ * all the rest, sized by the disk (-ENOMEM); nothing is allocated after that. After a failed open
+ * only store_free may follow. store_close wants store_kick to be called until it is done.
  */
 struct store *store_new(struct disk *disk);
 void store_free(struct store *st);

@@ -90,7 +90,7 @@ struct xbd_conf {
 	X("node", "interface", node.interface, TEXT, "", 0, 0, NULL,                               \
 	  "network interface for XDP; empty = the one that holds the address")                     \
 	X("node", "transport", node.transport, CHOICE, "auto", 0, 0, "auto|xdp|udp",               \
-	  "auto takes XDP where it works and UDP sockets else; xdp fails instead")                 \
+	  "how packets come in: auto takes XDP where it works, UDP sockets else; xdp fails")       \
 	X("node", "witness", node.witness, BOOL, "false", 0, 0, NULL,                              \
 	  "this node votes but never holds data")                                                  \
 	X("node", "lease_ms", node.lease_ms, NUMBER, "600", 50, 60000, NULL,                       \
@@ -112,7 +112,7 @@ struct xbd_conf {
 	X("export", "interface", export.interface, TEXT, "", 0, 0, NULL,                           \
 	  "network interface for XDP; empty = the one that holds the address")                     \
 	X("export", "transport", export.transport, CHOICE, "auto", 0, 0, "auto|xdp|udp",           \
-	  "auto takes XDP where it works and UDP sockets else; xdp fails instead")                 \
+	  "how packets come in: auto takes XDP where it works, UDP sockets else; xdp fails")       \
 	X("export", "lease_ms", export.lease_ms, NUMBER, "600", 50, 60000, NULL,                   \
 	  "read lease asked for, milliseconds: a host that died blocks the volume that long")      \
 	X("export", "lease_every_ms", export.lease_every_ms, NUMBER, "100", 10, 20000, NULL,       \

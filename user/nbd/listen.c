@@ -86,7 +86,8 @@ static int bind_unix(int fd, const struct sockaddr_un *un, struct nbd_socket_fil
 	(void)fchmod(fd, SOCKET_MODE);
 	if (bind(fd, (const struct sockaddr *)un, sizeof(*un)))
 		return fail(why, -errno, "cannot bind %s: %m", un->sun_path);
-	snprintf(file->path, sizeof(file->path), "%s", un->sun_path);
+	_Static_assert(sizeof(file->path) == sizeof(un->sun_path), "a path fits");
+	memcpy(file->path, un->sun_path, sizeof(file->path));
 	if (chmod(un->sun_path, SOCKET_MODE) || lstat(un->sun_path, &st) || listen(fd, BACKLOG)) {
 		int err = fail(why, -errno, "%s: %m", un->sun_path);
 
@@ -106,7 +107,7 @@ int nbd_listen_unix(const char *path, struct nbd_socket_file *file, char *why)
 	if (!path[0] || strlen(path) >= sizeof(un.sun_path))
 		return fail(why, -EINVAL, "the path of a Unix socket has 1 to %zu characters",
 			    sizeof(un.sun_path) - 1);
-	snprintf(un.sun_path, sizeof(un.sun_path), "%s", path);
+	memcpy(un.sun_path, path, strlen(path));
 	lock = lock_dir(path);
 	if (lock < 0)
 		return fail(why, lock, "cannot lock the directory of %s: %s", path,

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <cmocka.h>
 
@@ -26,7 +27,7 @@ static void first(struct nbd_env *env, struct nbd_conn *c)
 void peer_open(struct peer *p, size_t mem_bytes)
 {
 	memset(p, 0, sizeof(*p));
-	assert_int_equal(nbd_pool_init(&p->pool, mem_bytes ? mem_bytes : 96 << 20), 0);
+	assert_int_equal(nbd_pool_init(&p->pool, mem_bytes ? mem_bytes : 16 << 20), 0);
 	assert_int_equal(memory_init(&p->memory, EXPORT_BYTES, 4096), 0);
 	p->memory.reorder = true;
 	snprintf(p->env.name, sizeof(p->env.name), EXPORT_NAME);
@@ -40,9 +41,9 @@ void peer_open(struct peer *p, size_t mem_bytes)
 	p->env.kick = kick;
 	p->env.first = first;
 	p->conn = calloc(1, sizeof(*p->conn));
-	p->out = malloc(OUT_BYTES);
+	p->out = mmap(NULL, OUT_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_non_null(p->conn);
-	assert_non_null(p->out);
+	assert_ptr_not_equal(p->out, MAP_FAILED);
 	nbd_conn_init(p->conn, &p->env, &p->share);
 }
 
@@ -77,7 +78,7 @@ void peer_close(struct peer *p)
 	nbd_pool_free(&p->pool);
 	memory_free(&p->memory);
 	free(p->conn);
-	free(p->out);
+	munmap(p->out, OUT_BYTES);
 }
 
 static size_t cut(struct peer *p, size_t n)

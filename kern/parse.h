@@ -8,7 +8,6 @@
 #define XBD_PARSE_H
 
 #include <linux/if_ether.h>
-#include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/udp.h>
@@ -17,6 +16,15 @@
 #include "proto/maps.h"
 
 #define XBD_NTOHS(x) __builtin_bswap16(x)
+
+/* Next headers; <linux/in.h> cannot be had together with the C library's <netinet/in.h>. */
+enum {
+	XBD_IP_UDP = 17,
+	XBD_IP6_HOP_OPTIONS = 0,
+	XBD_IP6_ROUTING = 43,
+	XBD_IP6_FRAGMENT = 44,
+	XBD_IP6_DST_OPTIONS = 60,
+};
 
 /* IPv4: reserved bit aside, more fragments and the offset. */
 #define XBD_IP_FRAGMENTED 0x3fff
@@ -68,7 +76,7 @@ XBD_INLINE int xbd_parse_ip4(struct xbd_cursor *c, struct xbd_frame *f)
 {
 	const struct iphdr *ip = XBD_TAKE(c, struct iphdr);
 
-	if (!ip || ip->version != 4 || ip->protocol != IPPROTO_UDP)
+	if (!ip || ip->version != 4 || ip->protocol != XBD_IP_UDP)
 		return XBD_V_NOT_OURS;
 	if (ip->ihl != 5 || (XBD_NTOHS(ip->frag_off) & XBD_IP_FRAGMENTED))
 		return XBD_V_IP_FRAGMENT;
@@ -86,12 +94,12 @@ XBD_INLINE int xbd_parse_ip6(struct xbd_cursor *c, struct xbd_frame *f)
 	if (!ip || ip->version != 6)
 		return XBD_V_NOT_OURS;
 	switch (ip->nexthdr) {
-	case IPPROTO_UDP:
+	case XBD_IP_UDP:
 		break;
-	case IPPROTO_HOPOPTS:
-	case IPPROTO_ROUTING:
-	case IPPROTO_FRAGMENT:
-	case IPPROTO_DSTOPTS:
+	case XBD_IP6_HOP_OPTIONS:
+	case XBD_IP6_ROUTING:
+	case XBD_IP6_FRAGMENT:
+	case XBD_IP6_DST_OPTIONS:
 		return XBD_V_IP_FRAGMENT;
 	default:
 		return XBD_V_NOT_OURS;

@@ -69,6 +69,7 @@ proc_start() {
 	[ ! -f "$log" ] || seen=$(stat -c %s "$log")
 	setsid nsenter --net="/run/netns/$(ns_of "$host")" -- "$@" </dev/null >>"$log" 2>&1 9>&- &
 	pid=$!
+	disown # no word from the shell about its end
 	printf '%s %s\n' "$pid" "$(proc_start_time "$pid")" >"$state/pid/$host"
 	for ((i = 0; i < 400; i++)); do
 		! tail -c +$((seen + 1)) "$log" | grep '^ready' >/dev/null || return 0

@@ -20,6 +20,7 @@ enum wrap { WRAP_IP4, WRAP_IP6, WRAP_VLAN_IP4, WRAP_VLAN_IP6, WRAP_END };
 
 struct frame {
 	uint32_t len;
+	uint16_t align; /* the IP header at a multiple of 4 */
 	uint8_t b[FRAME_BYTES];
 };
 

@@ -11,6 +11,12 @@
 _Static_assert(NET_PEERS_MAX == PEERS_MAX, "one table");
 
 #define PEERS_PER_SEND 16u
+/*
+ * Data of that many packets leaves by the UDP socket: the kernel cuts one GSO send (or the NIC
+ * does) for less than AF_XDP in copy mode takes to send the frames one by one. Measured on veth:
+ * equal at 2 packets, 1.8 times the rate at 4, 6 times at 128.
+ */
+#define BULK_PACKETS 4u
 
 static const char *mode_text(enum net_mode mode)
 {
@@ -294,12 +300,20 @@ static uint32_t common_frag_len(const struct net *n, const struct peer *const *t
 	return len;
 }
 
+static bool is_bulk(const struct net *n, const struct xbd_send *s, uint32_t frag_len)
+{
+	return s->crc && s->body_len / frag_len >= BULK_PACKETS &&
+	       n->info.mode != NET_MODE_XDP_ZEROCOPY;
+}
+
 /* By AF_XDP if the peer has been heard there and there is room. */
 static bool sent_by_xdp(struct net *n, const struct peer *to, const struct xbd_send *s)
 {
-	if (!n->xdp || !to->link.known)
+	uint32_t frag_len = common_frag_len(n, &to, 1);
+
+	if (!n->xdp || !to->link.known || is_bulk(n, s, frag_len))
 		return false;
-	return xdp_send(n->xdp, to, s, &n->kr, common_frag_len(n, &to, 1));
+	return xdp_send(n->xdp, to, s, &n->kr, frag_len);
 }
 
 static void send_some(struct net *n, const uint32_t *peers, unsigned count,

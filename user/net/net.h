@@ -30,13 +30,13 @@ enum net_mode {
 };
 
 struct net_config {
-	enum net_transport transport; /* NET_XDP: fail instead of falling back to UDP */
-	enum xbd_side side;	      /* which messages are received */
-	const char *interface;	      /* for XDP; NULL = the one that holds the listen address */
+	enum net_transport transport;	/* NET_XDP: fail instead of falling back to UDP */
+	enum xbd_side side;		/* which messages are received */
+	const char *interface;		/* for XDP; NULL = the one that holds the listen address */
 	struct sockaddr_storage listen; /* address and port; port 0 = any */
-	uint32_t frag_len;	      /* 0 = from the interface's MTU */
-	uint32_t frames;	      /* UMEM frames per queue; 0 = 4096 */
-	const char *pin_dir;	      /* bpffs directory for this instance's pins; NULL = no pins */
+	uint32_t frag_len;		/* 0 = from the interface's MTU */
+	uint32_t frames;		/* UMEM frames per queue; 0 = 4096 */
+	const char *pin_dir; /* bpffs directory for this instance's pins; NULL = no pins */
 };
 
 struct net_ops {
@@ -49,7 +49,7 @@ struct net_ops {
 struct net_info {
 	enum net_mode mode;
 	const char *mode_text;
-	char why[256];	/* why no better rung: one line, empty if on the best */
+	char why[256]; /* why no better rung: one line, empty if on the best */
 	char interface[32];
 	uint32_t mtu, frag_len, queues;
 	bool dispatcher; /* attached through the libxdp dispatcher */
@@ -74,7 +74,7 @@ struct net_counters {
 #define X(name, text) uint64_t name;
 	NET_COUNTERS(X)
 #undef X
-	uint64_t verdict[XBD_V_END]; /* in user space plus, where XDP runs, its own */
+	uint64_t verdict[XBD_V_END];	 /* in user space plus, where XDP runs, its own */
 	uint64_t verdict_xdp[XBD_V_END]; /* of these, counted by XDP */
 };
 

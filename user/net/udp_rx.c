@@ -10,9 +10,11 @@
 #include "net/udp_private.h"
 
 #define CONTROL_BYTES CMSG_SPACE(sizeof(int))
+/* Room for a sender's address that keeps what follows it aligned. */
+#define NAME_BYTES ((sizeof(struct sockaddr_in6) + 7) / 8 * 8)
 
-_Static_assert(UDP_RX_BUFFER >= 65535 + sizeof(struct io_uring_recvmsg_out) +
-					sizeof(struct sockaddr_in6) + CONTROL_BYTES,
+_Static_assert(UDP_RX_BUFFER >=
+		       65535 + sizeof(struct io_uring_recvmsg_out) + NAME_BYTES + CONTROL_BYTES,
 	       "a buffer holds the largest datagram");
 
 static void give_back(struct udp_rx *rx, unsigned id)
@@ -129,7 +131,7 @@ int udp_rx_start(struct udp *u)
 		return -ENOMEM;
 	rx->op->op.cb.fn = received;
 	rx->op->op.owner = u;
-	rx->op->msg.msg_namelen = sizeof(struct sockaddr_in6);
+	rx->op->msg.msg_namelen = NAME_BYTES;
 	rx->op->msg.msg_controllen = CONTROL_BYTES;
 	rx->ring_bytes = UDP_RX_BUFFERS * sizeof(struct io_uring_buf);
 	ring = mmap(NULL, rx->ring_bytes, prot, flags, -1, 0);

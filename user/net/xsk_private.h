@@ -28,8 +28,9 @@ struct xskq {
 	bool multibuf;
 
 	/* a frame whose last buffer has not come yet */
-	uint32_t part_len;
 	bool part_bad; /* too long: skip to its end */
+	uint32_t part_len;
+	uint8_t part_align[2]; /* as in a receive buffer: the IP header at a multiple of 4 */
 	uint8_t part[FRAME_MAX];
 
 	uint64_t *free_tx; /* addresses of frames to send from */
@@ -37,6 +38,8 @@ struct xskq {
 	uint32_t queued; /* given to the ring since the last wake-up */
 	bool again;	 /* the kernel wants another wake-up */
 };
+
+_Static_assert((offsetof(struct xskq, part) + 14) % 4 == 0, "IP header in q->part");
 
 int xskq_tx_init(struct xskq *q);
 void xskq_tx_free(struct xskq *q);

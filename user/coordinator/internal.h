@@ -210,7 +210,8 @@ struct overlap {
 	bool writing;	   /* a write that is not complete */
 	bool merging;	   /* a read-modify-write in its read phase */
 	uint8_t holders;   /* slots that acknowledged every complete write there */
-	uint8_t receivers; /* slots that every write in flight there was sent to */
+	uint8_t receivers; /* slots that the newest write in flight there was sent to */
+	uint64_t newest;   /* its version; 0 = none is in flight */
 };
 struct overlap co_overlap(struct cshard *sh, uint32_t block, uint32_t count,
 			  const struct cop *self);

@@ -93,13 +93,15 @@ static void look(struct overlap *o, const struct cop *op, uint32_t block, uint32
 		o->merging = true;
 	else if (op->phase == COP_COMPLETE)
 		o->holders &= op->acked;
-	if (op->phase == COP_WRITE || op->phase == COP_COMPLETE)
-		o->receivers &= op->sent & (uint8_t)~op->lagged;
+	if ((op->phase == COP_WRITE || op->phase == COP_COMPLETE) && op->ver > o->newest) {
+		o->newest = op->ver;
+		o->receivers = op->sent & (uint8_t)~op->lagged;
+	}
 }
 
 struct overlap co_overlap(struct cshard *sh, uint32_t block, uint32_t count, const struct cop *self)
 {
-	struct overlap o = {.holders = 0xff, .receivers = 0xff};
+	struct overlap o = {.holders = 0xff};
 	struct co *co = sh->co;
 	uint32_t last = (block + count - 1) / XBD_REGION_BLOCKS;
 

@@ -206,8 +206,9 @@ static bool choose_version(struct cshard *sh, struct job *j)
 		 * is told from a repair by its version */
 		trusted = co_synced(sh) & j->ask;
 		if ((o.writing || (j->fix & ~o.holders)) && XBD_RULE(D3_INFLIGHT)) {
-			/* the write brings them up to date itself, or marks the region again */
-			if (o.merging || (j->fix & ~o.receivers))
+			/* the newest write brings them up to date itself, or marks the region
+			 * again; but a newer one may be complete already */
+			if (o.newest < sh->val[block] || (j->fix & ~o.receivers))
 				j->again = true;
 			return false;
 		}

@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Random work on a small store, power cuts at random points (also inside recovery, checkpoints and
+ * format's aftermath), and a check of everything after each.
+ *
+ *   test_store_crash [SECONDS [FIRST_SEED [RUNS]]]
+ *
+ * Every run is made from its seed alone; a failure prints it.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "audit.h"
+#include "base/assert.h"
+#include "model.h"
+#include "rig.h"
+#include "store/format.h"
+
+#define OPS 48u /* in flight */
+#define FIRST_BLOCK (FMT_EXT_BLOCKS - MODEL_BLOCKS / 2) /* half in one extent, half in the next */
+
+struct slot {
+	struct store_op op;
+	bool busy;
+	struct model_op m;
+	struct xbd_state state;
+	struct store_block blocks[XBD_OP_BLOCKS];
+	uint32_t crc[XBD_OP_BLOCKS];
+	uint8_t *buf;
+	struct states may[XBD_OP_BLOCKS]; /* READ: possible when submitted */
+	uint64_t acks[XBD_OP_BLOCKS];
+	uint64_t top; /* READ: versions made before it was submitted are below */
+	uint32_t prom;
+};
+
+struct run {
+	uint64_t seed, rng;
+	struct rig rig;
+	bool volatile_cache;
+	struct slot ops[OPS];
+	unsigned busy;
+	struct model_block block[MODEL_SHARDS][MODEL_BLOCKS];
+	uint32_t prom_acked[MODEL_SHARDS], prom_sent[MODEL_SHARDS];
+	uint64_t version;
+	unsigned crash_pct, repair_pct;
+};
+
+static struct {
+	uint64_t crashes, in_recovery, in_checkpoint, ops, acked, reads, runs, errors, blocks;
+	uint64_t checkpoints;
+} total;
+
+static uint64_t rnd(struct run *r, uint64_t n)
+{
+	return fakedisk_rand(&r->rng) % n;
+}
+
+static void check(struct run *r, bool ok, const char *what)
+{
+	if (ok)
+		return;
+	printf("seed %llu: %s\n", (unsigned long long)r->seed, what);
+	fflush(stdout);
+	abort();
+}
+
+static uint64_t new_version(struct run *r)
+{
+	uint64_t back = rnd(r, 4) ? 0 : rnd(r, 40);
+
+	r->version += 1 + rnd(r, 3);
+	return r->version > back ? r->version - back : r->version;
+}
+
+/* --- completions --- */
+
+static void read_acked(struct run *r, struct slot *s)
+{
+	for (uint32_t i = 0; i < s->op.count; i++) {
+		struct model_block *b =
+			&r->block[s->op.shard][s->op.block - FIRST_BLOCK + i];
+		const struct store_block *got = &s->blocks[i];
+		enum content c = content_of(got->ver);
+		uint32_t want = c == DATA_C ? 0 : c == TRIM_C ? XBD_F_TRIM | XBD_F_ZERO : XBD_F_ZERO;
+		struct states now;
+
+		check(r, got->flags == want, "read: flags do not fit the version");
+		check(r,
+		      filled(s->buf + (size_t)i * XBD_BLOCK_SIZE, s->op.shard, s->op.block + i,
+			     c == DATA_C ? got->ver : 0),
+		      "read: content is not of its version");
+		model_now(b, &now);
+		check(r, states_has(&s->may[i], got->ver) || states_has(&now, got->ver) ||
+			      got->ver > s->top,
+		      "read: version cannot be");
+		if (b->acks == s->acks[i])
+			check(r, model_seen(b, got->ver), "read: version cannot be now");
+		total.blocks++;
+	}
+	total.reads++;
+}
+
+static void change_acked(struct run *r, struct slot *s)
+{
+	struct store_op *op = &s->op;
+	bool ok = op->res == 0;
+
+	check(r, ok || op->res == -ENOSPC || (op->kind == STORE_REPAIR && op->res == -ESTALE),
+	      "unexpected error");
+	for (uint32_t i = 0; i < op->count && op->block + i < FIRST_BLOCK + MODEL_BLOCKS; i++) {
+		struct model_block *b = &r->block[op->shard][op->block - FIRST_BLOCK + i];
+
+		check(r, model_ack(b, &s->m, ok), "acknowledged what cannot be");
+	}
+}
+
+static void done(struct store_op *op)
+{
+	struct slot *s = op->owner;
+	struct run *r = (struct run *)op->cookie;
+
+	XBD_ASSERT(s->busy);
+	s->busy = false;
+	r->busy--;
+	total.acked++;
+	switch (op->kind) {
+	case STORE_READ:
+		check(r, op->res == 0, "read failed");
+		read_acked(r, s);
+		break;
+	case STORE_STATE:
+	case STORE_DROP:
+		check(r, op->res == 0, "state not taken");
+		if (s->prom > r->prom_acked[op->shard])
+			r->prom_acked[op->shard] = s->prom;
+		check(r, store_state(r->rig.st, op->shard)->prom >= s->prom, "state went back");
+		if (op->kind == STORE_DROP)
+			for (unsigned i = 0; i < MODEL_BLOCKS; i++)
+				check(r, model_ack(&r->block[op->shard][i], &s->m, true),
+				      "drop cannot be");
+		break;
+	default:
+		change_acked(r, s);
+	}
+}
+
+/* --- work --- */
+
+static struct model_block *first_block(struct run *r, struct slot *s)
+{
+	return &r->block[s->op.shard][s->op.block - FIRST_BLOCK];
+}
+
+static void pick_range(struct run *r, struct slot *s)
+{
+	uint32_t at = (uint32_t)rnd(r, MODEL_BLOCKS), n;
+
+	n = rnd(r, 3) ? 1 : 1 + (uint32_t)rnd(r, XBD_OP_BLOCKS);
+	if (n > MODEL_BLOCKS - at)
+		n = MODEL_BLOCKS - at;
+	s->op.block = FIRST_BLOCK + at;
+	s->op.count = (uint16_t)n;
+}
+
+static void submit_model(struct run *r, struct slot *s, uint8_t kind)
+{
+	s->m = (struct model_op){.kind = kind, .ver = s->op.ver, .expect = s->op.expect};
+	for (uint32_t i = 0; i < s->op.count && s->op.block + i < FIRST_BLOCK + MODEL_BLOCKS; i++)
+		model_submit(first_block(r, s) + i, &s->m);
+}
+
+static void make_data(struct slot *s)
+{
+	for (uint32_t i = 0; i < s->op.count; i++) {
+		uint8_t *p = s->buf + (size_t)i * XBD_BLOCK_SIZE;
+
+		fill(p, s->op.shard, s->op.block + i, s->op.ver);
+		s->crc[i] = crc32c_block(s->op.shard, s->op.block + i, s->op.ver, p);
+	}
+	s->op.buf = s->buf;
+	s->op.crc = s->crc;
+}
+
+static void make_put(struct run *r, struct slot *s)
+{
+	pick_range(r, s);
+	s->op.ver = new_version(r);
+	if (content_of(s->op.ver) == DATA_C) {
+		s->op.kind = STORE_WRITE;
+		make_data(s);
+	} else {
+		s->op.kind = STORE_ZERO;
+		s->op.flags = content_of(s->op.ver) == TRIM_C ? STORE_F_TRIM : 0;
+		if (rnd(r, 8) == 0)
+			s->op.count = (uint16_t)(MODEL_BLOCKS + rnd(r, 30000));
+	}
+	submit_model(r, s, M_PUT);
+}
+
+static void make_repair(struct run *r, struct slot *s)
+{
+	const struct states *may;
+	uint64_t ver;
+
+	pick_range(r, s);
+	s->op.count = 1;
+	s->op.kind = STORE_REPAIR;
+	may = &first_block(r, s)->may;
+	s->op.expect = may->v[rnd(r, may->n)];
+	ver = rnd(r, 2) ? new_version(r) : rnd(r, 10) ? 1 + rnd(r, r->version + 1) : 0;
+	s->op.ver = ver;
+	if (content_of(ver) == DATA_C)
+		make_data(s);
+	else
+		s->op.flags = content_of(ver) == TRIM_C ? STORE_F_TRIM : STORE_F_ZERO;
+	submit_model(r, s, M_REPAIR);
+}
+
+static void make_read(struct run *r, struct slot *s)
+{
+	s->op.kind = STORE_READ;
+	pick_range(r, s);
+	s->op.buf = s->buf;
+	s->op.blocks = s->blocks;
+	s->top = 0;
+	for (uint32_t i = 0; i < s->op.count; i++) {
+		const struct model_block *b = first_block(r, s) + i;
+
+		model_now(b, &s->may[i]);
+		s->acks[i] = b->acks;
+	}
+	s->top = r->version;
+}
+
+static void make_state(struct run *r, struct slot *s, uint8_t kind)
+{
+	s->op.kind = kind;
+	s->prom = ++r->prom_sent[s->op.shard];
+	s->state = (struct xbd_state){.prom = s->prom, .synced = s->prom, .nlin = 1};
+	s->op.state = &s->state;
+	if (kind != STORE_DROP)
+		return;
+	s->m = (struct model_op){.kind = M_DROP};
+	for (unsigned i = 0; i < MODEL_BLOCKS; i++)
+		model_submit(&r->block[s->op.shard][i], &s->m);
+}
+
+static void submit_one(struct run *r)
+{
+	struct slot *s = r->ops;
+	uint64_t what = rnd(r, 1000);
+	uint8_t *buf;
+
+	while (s->busy)
+		s++;
+	XBD_ASSERT(s < r->ops + OPS);
+	buf = s->buf;
+	memset(&s->op, 0, sizeof(s->op));
+	s->buf = buf;
+	s->op.shard = (uint32_t)rnd(r, MODEL_SHARDS);
+	s->op.owner = s;
+	s->op.cookie = (uint64_t)(uintptr_t)r;
+	s->op.done = done;
+	if (what < 15)
+		make_state(r, s, STORE_STATE);
+	else if (what < 17)
+		make_state(r, s, STORE_DROP);
+	else if (what < 17 + r->repair_pct * 10)
+		make_repair(r, s);
+	else if (what < 800)
+		make_put(r, s);
+	else
+		make_read(r, s);
+	s->busy = true;
+	r->busy++;
+	total.ops++;
+	store_submit(r->rig.st, &s->op);
+	if (s->op.kind == STORE_STATE || s->op.kind == STORE_DROP)
+		memset(&s->state, 0xff, sizeof(s->state)); /* was copied */
+}
+
+/* --- after a crash --- */
+
+static void check_block(struct run *r, uint32_t shard, uint32_t i)
+{
+	struct store_block b;
+	char text[200];
+	struct states may;
+
+	check(r, rig_read(&r->rig, shard, FIRST_BLOCK + i, &b) == 0, "read after recovery failed");
+	check(r, !(b.flags & XBD_F_BAD), "damaged block after recovery");
+	model_now(&r->block[shard][i], &may);
+	if (!states_has(&may, b.ver)) {
+		snprintf(text, sizeof(text),
+			 "after recovery shard %u block %u holds %llu, not one of %u states from %llu",
+			 shard, i, (unsigned long long)b.ver, may.n, (unsigned long long)may.v[0]);
+		check(r, false, text);
+	}
+	check(r, model_recovered(&r->block[shard][i], b.ver), "cannot be");
+	total.blocks++;
+}
+
+static void check_all(struct run *r)
+{
+	const char *why = audit(r->rig.st);
+
+	check(r, !why, why);
+	for (uint32_t s = 0; s < MODEL_SHARDS; s++) {
+		const struct xbd_state *state = store_state(r->rig.st, s);
+
+		check(r, state, "shard lost");
+		check(r, state->prom >= r->prom_acked[s] && state->prom <= r->prom_sent[s],
+		      "state lost or invented");
+		check(r, state->synced == state->prom, "shard demoted without damage");
+		r->prom_acked[s] = r->prom_sent[s] = state->prom;
+		for (uint32_t i = 0; i < MODEL_BLOCKS; i++)
+			check_block(r, s, i);
+	}
+}
+
+static void open_done(void *ctx, int err)
+{
+	((struct rig *)ctx)->err = err;
+}
+
+/* Opens; sometimes the power fails again on the way. */
+static void recover(struct run *r)
+{
+	for (;;) {
+		uint64_t steps = rnd(r, 3) ? UINT64_MAX : rnd(r, 120);
+
+		r->rig.st = store_new(fakedisk_get(r->rig.fd));
+		XBD_ASSERT(r->rig.st);
+		r->rig.err = 1;
+		store_open(r->rig.st, open_done, &r->rig);
+		while (steps-- && fakedisk_step(r->rig.fd))
+			;
+		if (r->rig.err == 0 && !fakedisk_inflight(r->rig.fd))
+			return;
+		check(r, r->rig.err == 1, store_why(r->rig.st));
+		fakedisk_crash(r->rig.fd);
+		store_free(r->rig.st);
+		total.crashes++;
+		total.in_recovery++;
+	}
+}
+
+static void crash(struct run *r)
+{
+	struct store_counters n;
+
+	store_counters(r->rig.st, &n);
+	total.checkpoints += n.checkpoints;
+	fakedisk_crash(r->rig.fd);
+	store_free(r->rig.st);
+	for (unsigned i = 0; i < OPS; i++)
+		r->ops[i].busy = false;
+	r->busy = 0;
+	total.crashes++;
+	recover(r);
+	check_all(r);
+}
+
+static void settle(struct run *r)
+{
+	const char *why;
+
+	for (unsigned i = 0; r->busy; i++) {
+		rig_settle(&r->rig);
+		check(r, i < 100000, "operations hang");
+	}
+	rig_settle(&r->rig);
+	why = audit(r->rig.st);
+	check(r, !why, why);
+}
+
+static void work(struct run *r)
+{
+	unsigned limit = 1 + (unsigned)rnd(r, OPS);
+
+	for (unsigned i = 0; i < 600; i++) {
+		if (r->busy < limit && rnd(r, 3))
+			submit_one(r);
+		if (rnd(r, 2))
+			store_kick(r->rig.st);
+		for (uint64_t n = rnd(r, 4); n; n--)
+			fakedisk_step(r->rig.fd);
+		if (rnd(r, 1000) < r->crash_pct)
+			crash(r);
+		else if (rnd(r, 400) == 0)
+			settle(r);
+	}
+}
+
+static void one_run(uint64_t seed)
+{
+	struct run *r = calloc(1, sizeof(*r));
+	struct rig_opts o = {.format = {.shards_max = 4, .seed = seed}};
+
+	XBD_ASSERT(r);
+	r->seed = r->rng = seed;
+	r->volatile_cache = rnd(r, 2);
+	o.disk = (struct fakedisk_opts){.size = (7000 + rnd(r, 1500)) * 1024,
+					.seed = seed,
+					.volatile_cache = r->volatile_cache,
+					.discard = rnd(r, 2)};
+	o.format.journal_bytes = (16 + rnd(r, 40)) * 4096;
+	memcpy(o.format.uuid.b, &seed, sizeof(seed));
+	r->crash_pct = 2 + (unsigned)rnd(r, 20);
+	r->repair_pct = rnd(r, 2) ? 0 : 1 + (unsigned)rnd(r, 15);
+	rig_init(&r->rig, &o);
+	for (unsigned i = 0; i < OPS; i++) {
+		r->ops[i].buf = aligned_alloc(4096, XBD_OP_BLOCKS * XBD_BLOCK_SIZE);
+		XBD_ASSERT(r->ops[i].buf);
+	}
+	for (uint32_t s = 0; s < MODEL_SHARDS; s++) {
+		check(r, rig_state(&r->rig, s, 1) == 0, "no state");
+		r->prom_acked[s] = r->prom_sent[s] = 1;
+		for (unsigned i = 0; i < MODEL_BLOCKS; i++)
+			r->block[s][i].may.n = 1;
+	}
+	work(r);
+	crash(r);
+	check(r, rig_close(&r->rig) == 0, "close failed");
+	check(r, rig_open(&r->rig) == 0, "open failed");
+	check_all(r);
+	for (unsigned i = 0; i < OPS; i++)
+		free(r->ops[i].buf);
+	rig_free(&r->rig);
+	free(r);
+	total.runs++;
+}
+
+int main(int argc, char **argv)
+{
+	double seconds = argc > 1 ? atof(argv[1]) : 15;
+	uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
+	uint64_t runs = argc > 3 ? strtoull(argv[3], NULL, 0) : UINT64_MAX;
+	clock_t start = clock();
+
+	while (runs-- && (double)(clock() - start) / CLOCKS_PER_SEC < seconds)
+		one_run(seed++);
+	printf("%llu runs, %llu crash states checked (%llu inside recovery), %llu operations "
+	       "(%llu acknowledged), %llu block states verified, %llu checkpoints\n",
+	       (unsigned long long)total.runs, (unsigned long long)total.crashes,
+	       (unsigned long long)total.in_recovery, (unsigned long long)total.ops,
+	       (unsigned long long)total.acked, (unsigned long long)total.blocks,
+	       (unsigned long long)total.checkpoints);
+	return total.crashes ? 0 : 1;
+}

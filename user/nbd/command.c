@@ -218,7 +218,7 @@ static bool issue_read(struct nbd_request *r)
 
 	if (it) {
 		nbd_submit(r, it, CO_READ, len);
-	} else if (nbd_in_order(r) && !r->stream) {
+	} else if (nbd_in_order(r)) {
 		/* Too large to be gathered: send what is there, or the buffers never come back. */
 		r->stream = true;
 		nbd_read_advance(r);

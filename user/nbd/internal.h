@@ -50,7 +50,10 @@ void nbd_payload_received(struct nbd_conn *c, size_t bytes);
 /* reply.c: from the backend to the output */
 struct nbd_request *nbd_request_new(struct nbd_conn *c);
 void nbd_request_free(struct nbd_request *r);
-void nbd_push(struct nbd_conn *c, struct nbd_out *out);
+/* Append to the output; `r` (NULL in the handshake) is who speaks. */
+void nbd_push(struct nbd_conn *c, const struct nbd_request *r, struct nbd_out *out);
+/* What was held back can go. */
+void nbd_release_held(struct nbd_conn *c);
 /* Final reply without data; r->error says how it went. Frees r once it is sent. */
 void nbd_reply(struct nbd_request *r);
 /* All requests of r have been issued: it may be over already. */

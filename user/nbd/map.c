@@ -95,7 +95,7 @@ static void reply(struct nbd_conn *c, struct nbd_request *r)
 	p = nbd_chunk(out->head, r, NBD_CHUNK_DONE, NBD_CHUNK_BLOCK_STATUS, out->body_len);
 	out->head_len = (uint8_t)(p - out->head);
 	out->kind = NBD_OUT_REQUEST;
-	nbd_push(c, out);
+	nbd_push(c, r, out);
 }
 
 static void ask(struct nbd_conn *c, struct nbd_request *r)

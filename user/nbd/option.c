@@ -13,7 +13,7 @@ static uint8_t *text_room(struct nbd_conn *c, uint32_t len)
 	if (c->text_out.body_len == 0) {
 		c->text_out.kind = NBD_OUT_TEXT;
 		c->text_out.body = c->text;
-		nbd_push(c, &c->text_out);
+		nbd_push(c, NULL, &c->text_out);
 	}
 	c->text_out.body_len += len;
 	return p;

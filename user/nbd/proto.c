@@ -16,7 +16,9 @@ void nbd_conn_init(struct nbd_conn *c, struct nbd_env *env, struct nbd_share *sh
 	memset(c, 0, offsetof(struct nbd_conn, extents));
 	c->env = env;
 	c->share = share;
-	c->out_head = NULL;
+	c->streamer = NULL;
+	c->held_head = c->out_head = NULL;
+	c->held_tail = &c->held_head;
 	c->out_tail = &c->out_head;
 	c->out_sent = 0;
 	memset(&c->text_out, 0, sizeof(c->text_out));
@@ -192,6 +194,11 @@ void nbd_conn_drain(struct nbd_conn *c)
 		return;
 	if (cur || c->map || c->stalled)
 		NBD_COUNT(c, dropped);
+	if (cur && c->streamer == cur) {
+		/* Its reply cannot be completed, so nothing can come after it. */
+		nbd_conn_kill(c);
+		return;
+	}
 	c->state = NBD_CLOSING;
 	c->stalled = false;
 	c->cur = NULL;
@@ -220,6 +227,7 @@ void nbd_conn_clear(struct nbd_conn *c)
 {
 	nbd_conn_kill(c);
 	c->cur = c->map = NULL;
+	nbd_release_held(c);
 	while (c->out_head)
 		out_pop(c);
 	c->out_sent = 0;

@@ -122,6 +122,10 @@ struct nbd_conn {
 	struct nbd_extent extents[NBD_EXTENTS_MAX];
 	uint8_t map_body[4 + 8 * NBD_EXTENTS_MAX];
 
+	/* A reply in one piece of which only the first parts are in the output so far; what others
+	 * have to say is held back until it is complete. */
+	struct nbd_request *streamer;
+	struct nbd_out *held_head, **held_tail;
 	struct nbd_out *out_head, **out_tail;
 	size_t out_sent; /* bytes of the first one */
 	struct nbd_out text_out;

@@ -37,13 +37,26 @@ void nbd_request_free(struct nbd_request *r)
 		c->env->kick(c->env, c);
 }
 
-void nbd_push(struct nbd_conn *c, struct nbd_out *out)
+void nbd_push(struct nbd_conn *c, const struct nbd_request *r, struct nbd_out *out)
 {
+	struct nbd_out ***tail = c->streamer && c->streamer != r ? &c->held_tail : &c->out_tail;
+
 	XBD_ASSERT(c->state != NBD_DEAD);
 	out->next = NULL;
-	*c->out_tail = out;
-	c->out_tail = &out->next;
+	**tail = out;
+	*tail = &out->next;
 	c->env->kick(c->env, c);
+}
+
+void nbd_release_held(struct nbd_conn *c)
+{
+	c->streamer = NULL;
+	if (!c->held_head)
+		return;
+	*c->out_tail = c->held_head;
+	c->out_tail = c->held_tail;
+	c->held_head = NULL;
+	c->held_tail = &c->held_head;
 }
 
 static uint32_t error_of(int res)
@@ -119,7 +132,7 @@ void nbd_reply(struct nbd_request *r)
 	r->out.body = NULL;
 	r->out.body_len = 0;
 	r->out.kind = NBD_OUT_REQUEST;
-	nbd_push(r->conn, &r->out);
+	nbd_push(r->conn, r, &r->out);
 }
 
 /* Put out the data of one finished READ request; `head_len` bytes of its header are there. */
@@ -129,7 +142,7 @@ static void push_data(struct nbd_request *r, struct nbd_item *it, const uint8_t 
 	it->out.body = it->req.buf + it->req.offset % XBD_BLOCK_SIZE;
 	it->out.body_len = it->req.len;
 	it->out.kind = NBD_OUT_ITEM;
-	nbd_push(r->conn, &it->out);
+	nbd_push(r->conn, r, &it->out);
 }
 
 void nbd_ready_insert(struct nbd_request *r, struct nbd_item *it)
@@ -169,11 +182,29 @@ static void push_in_order(struct nbd_request *r, struct nbd_item *it, unsigned c
 	push_data(r, it, p);
 }
 
+/* The last part is out. */
+static void end_in_order(struct nbd_request *r, bool whole)
+{
+	struct nbd_conn *c = r->conn;
+	bool streamer = c->streamer == r;
+
+	XBD_ASSERT(r->shown == r->end && !r->ready);
+	if (!r->started || (chunked(r) && !whole))
+		nbd_reply(r);
+	else
+		nbd_request_free(r);
+	if (!streamer)
+		return;
+	nbd_release_held(c);
+	c->env->kick(c->env, c); /* another one may want to stream */
+}
+
 void nbd_read_advance(struct nbd_request *r)
 {
 	struct nbd_conn *c = r->conn;
 	bool last = r->issued && r->outstanding == 0;
 	bool whole = last && !r->started && !r->error;
+	bool stream = r->stream && (!c->streamer || c->streamer == r);
 
 	if (r->error && !r->started) {
 		nbd_ready_drop(r);
@@ -187,19 +218,16 @@ void nbd_read_advance(struct nbd_request *r)
 		nbd_conn_kill(c);
 		return;
 	}
-	while ((last || r->stream) && r->ready && r->ready->req.offset == r->shown) {
+	while ((last || stream) && r->ready && r->ready->req.offset == r->shown) {
 		struct nbd_item *it = r->ready;
 
 		r->ready = it->next;
+		if (!last)
+			c->streamer = r;
 		push_in_order(r, it, whole ? NBD_CHUNK_DONE : 0);
 	}
-	if (!last)
-		return;
-	XBD_ASSERT(r->shown == r->end && !r->ready);
-	if (!r->started || (chunked(r) && !whole))
-		nbd_reply(r);
-	else
-		nbd_request_free(r);
+	if (last)
+		end_in_order(r, whole);
 }
 
 static void done_in_order(struct nbd_request *r, struct nbd_item *it)

@@ -158,6 +158,50 @@ static void a_failure_in_a_streamed_read_is_not_taken_for_data(void **state)
 	}
 }
 
+/* Large reads in one piece and other commands at the same time: no reply cuts into another. */
+static void streamed_replies_are_not_torn(void **state)
+{
+	uint32_t len = 3u << 20;
+	struct peer p;
+
+	for (unsigned structured = 0; structured < 2; structured++) {
+		unsigned large = 0, small = 0;
+
+		peer_open_ready(&p, LITTLE, structured);
+		for (uint32_t i = 0; i < EXPORT_BYTES; i++)
+			p.memory.data[i] = (uint8_t)(i >> 9);
+		for (unsigned i = 0; i < 6; i++) {
+			peer_command(&p, structured ? NBD_F_DF : 0, NBD_CMD_READ, 100, 4096, len);
+			peer_command(&p, 0, NBD_CMD_FLUSH, 1, 0, 0);
+			peer_command(&p, 0, NBD_CMD_FLUSH, 1, 0, 0);
+		}
+		peer_settle(&p);
+		while (p.seen < p.nout) {
+			const uint8_t *at = p.out + p.seen;
+			bool chunk = nbd_get32(at) == NBD_CHUNK_MAGIC;
+
+			if (chunk && nbd_get16(at + 6) == NBD_CHUNK_NONE) {
+				expect_chunk(&p, 100, NBD_CHUNK_DONE, NBD_CHUNK_NONE, NULL);
+			} else if (chunk) {
+				at = expect_chunk(&p, 100, nbd_get16(at + 4), NBD_CHUNK_OFFSET_DATA,
+						  NULL);
+				assert_memory_equal(at + 8, p.memory.data + 4096, len);
+				large++;
+			} else if (nbd_get64(at + 8) == 100) {
+				expect_simple(&p, 100, 0);
+				assert_memory_equal(expect(&p, len), p.memory.data + 4096, len);
+				large++;
+			} else {
+				expect_simple(&p, 1, 0);
+				small++;
+			}
+		}
+		assert_int_equal(large, 6);
+		assert_int_equal(small, 12);
+		peer_close(&p);
+	}
+}
+
 static void nothing_is_received_while_the_backend_holds_everything(void **state)
 {
 	struct peer p;
@@ -341,6 +385,7 @@ int main(void)
 		cmocka_unit_test(large_commands_stream_through_few_buffers),
 		cmocka_unit_test(largest_write_and_read_work),
 		cmocka_unit_test(a_failure_in_a_streamed_read_is_not_taken_for_data),
+		cmocka_unit_test(streamed_replies_are_not_torn),
 		cmocka_unit_test(nothing_is_received_while_the_backend_holds_everything),
 		cmocka_unit_test(commands_in_progress_are_bounded),
 		cmocka_unit_test(a_client_that_does_not_read_is_not_served_forever),

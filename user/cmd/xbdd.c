@@ -124,10 +124,11 @@ static void store_ended(void *ctx, int err)
 	d->store_err = err;
 }
 
-/* Turns of the loop until the store has called back. */
+/* Turns of the loop until the store has called back. The hook at the end of a turn gets the store
+ * going, so the first one must not sleep: there may be nothing that wakes it. */
 static int store_wait(struct xbdd *d)
 {
-	int err = 0;
+	int err = loop_turn(&d->loop, false);
 
 	while (d->store_err == 1 && !err)
 		err = loop_turn(&d->loop, true);

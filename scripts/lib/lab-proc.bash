@@ -63,10 +63,11 @@ proc_failed() {
 
 # Start a daemon in a host's network and wait for its line `ready ...`, at most 20 seconds.
 proc_start() {
-	local host=$1 log=$state/log/$1 seen=0 pid i
+	local host=$1 log=$state/log/$1 seen pid i
 	shift
 	! proc_pid "$host" >/dev/null || return 0
-	[ ! -f "$log" ] || seen=$(stat -c %s "$log")
+	touch "$log"
+	seen=$(stat -c %s "$log")
 	setsid nsenter --net="/run/netns/$(ns_of "$host")" -- "$@" </dev/null >>"$log" 2>&1 9>&- &
 	pid=$!
 	disown # no word from the shell about its end

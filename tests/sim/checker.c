@@ -15,6 +15,7 @@ struct part {
 	struct part *older;
 	uint32_t block;
 	uint8_t mask; /* cells */
+	uint8_t weak; /* cells that were zero before these zeroes: to see them proves nothing */
 	bool seen;    /* in effect for certain */
 	uint64_t first;
 	uint64_t last[CELLS_MAX];
@@ -76,6 +77,7 @@ void checker_init(struct checker *c, struct arena *a, uint32_t blocks, uint32_t 
 	c->init = init;
 	memset(c->inst, 0, sizeof(c->inst));
 	memset(c->last_serve, 0, sizeof(c->last_serve));
+	memset(c->last_server, 0xff, sizeof(c->last_server));
 	init->n = blocks;
 	init->zero = true;
 	init->inst = UINT32_MAX;
@@ -188,10 +190,14 @@ bool checker_may_write(const struct checker *c, uint32_t block)
 	return !c->block[block].zlock;
 }
 
-bool checker_may_zero(const struct checker *c, uint32_t block)
+bool checker_may_zero(const struct checker *c, uint32_t inst, uint32_t block)
 {
 	const struct cblock *b = &c->block[block];
+	uint32_t shard = shard_of(c, block);
 
+	/* not by one that may never serve: it would be taken for what others read */
+	if (c->last_server[shard] != inst || c->inst[inst].cap[shard] != NEVER)
+		return false;
 	return b->settled && !b->pending && !b->reads && !b->zlock;
 }
 
@@ -216,8 +222,10 @@ static void part_begin(struct checker *c, struct cwrite *w, uint32_t i, uint8_t 
 	if (!w->zero)
 		return;
 	for (uint32_t k = 0; k < c->cells; k++)
-		if (b->cur[k]->w->zero)
+		if (b->cur[k]->w->zero) {
 			b->zlock = w;
+			p->weak |= (uint8_t)(1u << k);
+		}
 }
 
 struct cwrite *checker_write(struct checker *c, uint32_t inst, uint32_t block, uint32_t n,
@@ -356,11 +364,17 @@ static struct part *part_read(struct checker *c, uint32_t block, uint32_t cell, 
 	return &c->write[id - 1]->part[block - c->write[id - 1]->block];
 }
 
+/* Zeroes where there were zeroes before: nobody can tell which. */
+static bool vague(const struct part *p, uint32_t cell)
+{
+	return !p->seen && p->weak >> cell & 1;
+}
+
 static void check_whole(struct checker *c, struct part *const *got, uint32_t from, uint32_t to)
 {
 	for (uint32_t i = from; i < to; i++)
 		for (uint32_t k = from; k < to; k++)
-			if (got[i] != got[k] && got[i]->mask >> k & 1 &&
+			if (got[i] != got[k] && !vague(got[i], i) && got[i]->mask >> k & 1 &&
 			    got[k]->first < got[i]->w->inv)
 				fail(c, got[i], got[k], k, "a write is there in part");
 }
@@ -391,12 +405,15 @@ void checker_read_done(struct checker *c, uint32_t inst, uint64_t inv, uint32_t 
 	}
 	check_whole(c, got, from, to);
 	for (uint32_t k = from; k < to; k++) {
+		if (vague(got[k], k))
+			continue;
 		prove(c, got[k], c->now);
 		if (inv > got[k]->last[k])
 			got[k]->last[k] = inv;
 	}
 	for (uint32_t k = from; k < to; k++)
-		compare(c, got[k], k);
+		if (!vague(got[k], k))
+			compare(c, got[k], k);
 	if (from == 0 && to == c->cells)
 		settle(c, inst, inv, block, got);
 }

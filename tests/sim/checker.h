@@ -64,7 +64,7 @@ struct checker {
 	uint32_t nwrites, writes_max;
 	struct cwrite *init;
 	struct cinst inst[CHECKER_INSTANCES];
-	struct cserve serve[256];
+	struct cserve serve[1024];
 	uint32_t nserves;
 	uint64_t last_serve[CHECKER_SHARDS];
 	uint32_t last_server[CHECKER_SHARDS];
@@ -80,7 +80,7 @@ void checker_serving(struct checker *c, uint32_t inst, uint32_t shard, uint32_t 
 
 /* May a write / a zero of this block be issued now? */
 bool checker_may_write(const struct checker *c, uint32_t block);
-bool checker_may_zero(const struct checker *c, uint32_t block);
+bool checker_may_zero(const struct checker *c, uint32_t inst, uint32_t block);
 
 /* A write is issued: `n` blocks from `block`; of the first block the cells from `from` on, of the
  * last one the cells before `to`. */

@@ -181,10 +181,12 @@ static void issue_write(struct host *h, struct creq *q, uint8_t kind)
 	submit(h, q, kind);
 }
 
-static bool writable(const struct sim *s, const struct creq *q, bool zero)
+static bool writable(const struct host *h, const struct creq *q, bool zero)
 {
+	const struct sim *s = h->sim;
+
 	for (uint32_t i = 0; i < q->n; i++)
-		if (zero ? !checker_may_zero(&s->chk, q->block + i)
+		if (zero ? !checker_may_zero(&s->chk, h->inst, q->block + i)
 			 : !checker_may_write(&s->chk, q->block + i))
 			return false;
 	return true;
@@ -246,14 +248,14 @@ static void random_op(struct host *h, struct creq *q)
 	if (dice < s->opt.zeroes) {
 		q->from = 0;
 		q->to = s->chk.cells;
-		while (q->n > 1 && !writable(s, q, true))
+		while (q->n > 1 && !writable(h, q, true))
 			q->n--;
-		if (writable(s, q, true)) {
+		if (writable(h, q, true)) {
 			issue_write(h, q, dice % 2 ? CO_TRIM : CO_ZERO);
 			return;
 		}
 	}
-	if (dice >= s->opt.zeroes + s->opt.reads && writable(s, q, false))
+	if (dice >= s->opt.zeroes + s->opt.reads && writable(h, q, false))
 		issue_write(h, q, CO_WRITE);
 	else
 		issue_read(h, q, CO_READ);

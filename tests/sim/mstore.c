@@ -180,7 +180,25 @@ static void drop_blocks(struct mshard *sh)
 	memset(sh->region, 0, sh->nregions * sizeof(*sh->region));
 }
 
-void mstore_apply(struct sim *s, struct mop *m)
+void store_trace(const struct sim *s, unsigned node, const struct store_op *op,
+		 const struct xbd_state *st)
+{
+	if (op->kind == STORE_WRITE || op->kind == STORE_ZERO)
+		sim_trace(s, "store %u WRITE block %u+%u ver %u.%lu", node, op->block, op->count,
+			  XBD_VER_EPOCH(op->ver), (unsigned long)XBD_VER_SEQ(op->ver));
+	else if (op->kind == STORE_REPAIR)
+		sim_trace(s, "store %u REPAIR block %u ver %u.%lu res %d held %u.%lu", node,
+			  op->block, XBD_VER_EPOCH(op->ver), (unsigned long)XBD_VER_SEQ(op->ver),
+			  op->res, XBD_VER_EPOCH(op->expect),
+			  (unsigned long)XBD_VER_SEQ(op->expect));
+	else if (op->kind == STORE_STATE)
+		sim_trace(s, "store %u STATE prom %u synced %u comp %u.%lu rec %u/%u d %#x w %u",
+			  node, st->prom, st->synced, XBD_VER_EPOCH(st->comp),
+			  (unsigned long)XBD_VER_SEQ(st->comp), st->rec.bal, st->rec.epoch,
+			  st->rec.d_mask, st->rec.w);
+}
+
+static void apply(struct sim *s, struct mop *m)
 {
 	struct store_op *op = m->op;
 	int i = sim_shard_index(s, op->shard);
@@ -215,6 +233,13 @@ void mstore_apply(struct sim *s, struct mop *m)
 		apply_list(m->disk, (unsigned)i, op);
 	else
 		apply_regions(m->disk, (unsigned)i, op);
+}
+
+void mstore_apply(struct sim *s, struct mop *m)
+{
+	apply(s, m);
+	if (s->trace)
+		store_trace(s, m->disk->host, m->op, &m->state);
 }
 
 static struct mop *mop_get(struct sim *s)

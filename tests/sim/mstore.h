@@ -69,6 +69,8 @@ struct mblock *mdisk_block_make(struct mdisk *d, unsigned shard, uint32_t block)
 int sim_shard_index(const struct sim *s, uint32_t id);
 
 /* The model as a store. */
+void store_trace(const struct sim *s, unsigned node, const struct store_op *op,
+		 const struct xbd_state *st);
 void mstore_submit(struct store *st, struct store_op *op);
 void mstore_apply(struct sim *s, struct mop *m);
 void mstore_done(struct sim *s, struct mop *m);

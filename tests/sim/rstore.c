@@ -147,6 +147,8 @@ static void op_done(struct store_op *op)
 	struct store *st = w->st;
 
 	shadow(w);
+	if (st->sim->trace)
+		store_trace(st->sim, st->host->id, &w->op, &w->state);
 	if (orig) {
 		orig->res = op->res;
 		orig->count = op->count;

@@ -237,13 +237,28 @@ static void two_owners_of_one_epoch_are_found(void **state)
 	assert_violation(checker_serving(&f.c, 2, 0, 3));
 }
 
+static void zeroes_over_zeroes_prove_nothing(void **state)
+{
+	struct cwrite *w = begin(0, 1, 2);
+
+	store(w);
+	checker_write_done(&f.c, w, true);
+	(void)checker_write(&f.c, 0, 0, 1, 0, 2, true);
+	checker_ends(&f.c, 0);
+	checker_serving(&f.c, 1, 0, 3);
+	assert_fine(read_now(1));
+	assert_fine(read_now(1));
+	memset(f.disk[0], 0, PATTERN_BLOCK);
+	assert_violation(read_now(1));
+}
+
 static void zeroes_are_allowed_only_where_they_cannot_be_confused(void **state)
 {
 	struct cwrite *z;
 
-	assert_true(checker_may_zero(&f.c, 0));
+	assert_true(checker_may_zero(&f.c, 0, 0));
 	z = checker_write(&f.c, 0, 0, 1, 0, 2, true);
-	assert_false(checker_may_zero(&f.c, 0));
+	assert_false(checker_may_zero(&f.c, 0, 0));
 	assert_false(checker_may_write(&f.c, 0));
 	checker_write_done(&f.c, z, true);
 	assert_true(checker_may_write(&f.c, 0));
@@ -272,6 +287,7 @@ int main(void)
 		T(a_write_there_in_part_is_found),
 		T(parts_of_blocks_are_registers_of_their_own),
 		T(two_owners_of_one_epoch_are_found),
+		T(zeroes_over_zeroes_prove_nothing),
 		T(zeroes_are_allowed_only_where_they_cannot_be_confused),
 	};
 

@@ -384,9 +384,9 @@ struct co *co_new(const struct co_config *cfg, const struct co_ops *ops, void *c
 	co->ctx = ctx;
 	co->prng = cfg->prng_seed;
 	if (!co->cfg.ops_max)
-		co->cfg.ops_max = 1024;
+		co->cfg.ops_max = 4096;
 	if (!co->cfg.window_bytes)
-		co->cfg.window_bytes = 4u << 20;
+		co->cfg.window_bytes = 32u << 20;
 	co->lease_ns = (cfg->lease_ms ? cfg->lease_ms : 600) * NS_MS;
 	co->lease_every_ns = (cfg->lease_every_ms ? cfg->lease_every_ms : 100) * NS_MS;
 	co->rto_min_ns = (cfg->rto_min_us ? cfg->rto_min_us : 2000) * NS_US;

@@ -59,12 +59,12 @@ struct co_config {
 	uint32_t nnodes;		      /* <= CO_NODES_MAX */
 	const struct co_shard_config *shards; /* copied */
 	struct xbd_uuid owner;		      /* random per start */
-	uint32_t ops_max;		      /* operations in flight; 0 = 1024 */
+	uint32_t ops_max;		      /* operations in flight; 0 = 4096 */
 	uint32_t lease_ms;		      /* 0 = 600 */
 	uint32_t lease_every_ms;	      /* 0 = 100 */
 	uint32_t rto_min_us;		      /* 0 = 2000 */
 	uint32_t lag_ms;       /* un-acked that long: go on without this replica; 0 = 1000 */
-	uint32_t window_bytes; /* per replica, un-acked; 0 = 4 MiB */
+	uint32_t window_bytes; /* per replica, un-acked; 0 = 32 MiB */
 	uint64_t prng_seed;    /* jitter */
 };
 

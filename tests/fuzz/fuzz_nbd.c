@@ -62,10 +62,6 @@ static void check_byte(struct output *o, uint8_t byte)
 {
 	uint32_t magic;
 
-	if (o->body) {
-		o->body--;
-		return;
-	}
 	o->head[o->have++] = byte;
 	if (o->have < 4)
 		return;
@@ -81,6 +77,21 @@ static void check_byte(struct output *o, uint8_t byte)
 	XBD_ASSERT(nbd_get16(o->head + 4) <= NBD_CHUNK_DONE);
 }
 
+static void check_bytes(struct output *o, const uint8_t *b, size_t n)
+{
+	while (n) {
+		size_t skip = o->body < n ? o->body : n;
+
+		o->body -= (uint32_t)skip;
+		b += skip;
+		n -= skip;
+		if (n) {
+			check_byte(o, *b++);
+			n--;
+		}
+	}
+}
+
 static bool take_output(size_t max)
 {
 	struct iovec iov[8];
@@ -93,8 +104,8 @@ static bool take_output(size_t max)
 	for (unsigned i = 0; i < n && took < max; i++) {
 		size_t part = iov[i].iov_len < max - took ? iov[i].iov_len : max - took;
 
-		for (size_t k = 0; output.check && k < part; k++)
-			check_byte(&output, ((uint8_t *)iov[i].iov_base)[k]);
+		if (output.check)
+			check_bytes(&output, iov[i].iov_base, part);
 		took += part;
 	}
 	if (took)

@@ -290,6 +290,7 @@ static int shard_init(struct co *co, uint32_t index, const struct co_shard_confi
 	sh->phase = CO_DEAD;
 	sh->seen_epoch = cfg->rec.epoch ? cfg->rec.epoch : 1;
 	sh->lease_at = UINT64_MAX;
+	sh->gather_ns = GATHER_NS;
 	sh->nregions = (cfg->blocks + XBD_REGION_BLOCKS - 1) / XBD_REGION_BLOCKS;
 	words = (sh->nregions + 63) / 64;
 	sh->val = calloc(cfg->blocks, sizeof(*sh->val));

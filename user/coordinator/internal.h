@@ -13,7 +13,8 @@
 #define RTO_MAX_NS    (250 * NS_MS)
 #define CTL_FIRST_NS  (20 * NS_MS) /* first repetition of a control message */
 #define CTL_MAX_NS    (200 * NS_MS)
-#define GATHER_NS     (30 * NS_MS)   /* wait for more promises once a majority is there */
+#define GATHER_NS     (30 * NS_MS) /* wait for more promises once a majority is there */
+#define GATHER_MAX_NS (1000 * NS_MS)
 #define STUCK_NS      (1500 * NS_MS) /* opening without progress: start over */
 #define DOWN_NS	      (500 * NS_MS)  /* silent that long although asked: down */
 #define FAILED_NS     (5000 * NS_MS) /* a failed store is tried again after that long */
@@ -96,6 +97,8 @@ struct cshard {
 	bool reopen; /* a new member is filled: open again to count it */
 	uint32_t lin[XBD_LINEAGE_MAX], nlin;
 	uint64_t base;
+	uint32_t newest; /* highest synced epoch among those resolved from: voters have it */
+	uint64_t gather_ns;
 	uint64_t seq, reqno;
 	uint64_t majority_at, progress_at, retry_at, lease_at, served_at;
 	uint64_t d_change_at; /* D should change since; 0 = no */

@@ -153,6 +153,7 @@ static void ctl_tick(struct cshard *sh, uint8_t slot)
 static void serve(struct cshard *sh)
 {
 	sh->phase = CO_SERVING;
+	sh->gather_ns = GATHER_NS;
 	sh->served = true;
 	sh->suspended = false;
 	sh->lease_at = sh->co->now;
@@ -170,7 +171,7 @@ static void step_opening(struct cshard *sh)
 	FOR_SLOTS (sh, i)
 		if (!sh->rep[i].replied)
 			all = false;
-	if (!all && sh->co->now < sh->majority_at + GATHER_NS)
+	if (!all && sh->co->now < sh->majority_at + sh->gather_ns)
 		return;
 	if (!co_resolve(sh))
 		return;
@@ -231,15 +232,30 @@ static bool stuck(const struct cshard *sh)
 	return false;
 }
 
+/* Has a store answered that could have voted, had it been earlier? */
+static bool late_voter(const struct cshard *sh)
+{
+	for (uint8_t i = 0; i < sh->hi.n; i++)
+		if (!sh->rep[i].voter && sh->rep[i].st.synced == sh->newest &&
+		    co_is_member(sh, sh->hi.member, &sh->hi.witness, i))
+			return true;
+	return false;
+}
+
 /* Opening came to a halt though a majority was there: some store went away in the middle. */
 static void check_progress(struct cshard *sh)
 {
 	if (sh->phase != CO_RESOLVING && sh->phase != CO_ACCEPTING)
 		return;
-	if (stuck(sh))
-		sh->progress_at = sh->co->now; /* waits for a store to come, not for an answer */
-	else if (sh->co->now - sh->progress_at >= STUCK_NS)
+	if (stuck(sh) && late_voter(sh)) {
+		/* it may hold the copy that is missing: decide with it, and have more patience */
+		sh->gather_ns = min_u64(sh->gather_ns * 2, GATHER_MAX_NS);
 		co_reopen(sh);
+	} else if (stuck(sh)) {
+		sh->progress_at = sh->co->now; /* waits for a store to come, not for an answer */
+	} else if (sh->co->now - sh->progress_at >= STUCK_NS) {
+		co_reopen(sh);
+	}
 }
 
 void co_open_tick(struct cshard *sh)
@@ -263,8 +279,9 @@ uint64_t co_open_deadline(const struct cshard *sh)
 		return at;
 	if (sh->retry_at)
 		return sh->retry_at;
-	if (sh->phase == CO_OPENING && sh->majority_at && sh->co->now < sh->majority_at + GATHER_NS)
-		at = sh->majority_at + GATHER_NS;
+	if (sh->phase == CO_OPENING && sh->majority_at &&
+	    sh->co->now < sh->majority_at + sh->gather_ns)
+		at = sh->majority_at + sh->gather_ns;
 	if (sh->phase == CO_RESOLVING || sh->phase == CO_ACCEPTING)
 		at = sh->progress_at + STUCK_NS;
 	FOR_SLOTS (sh, i) {
@@ -308,8 +325,6 @@ void co_on_promised(struct cshard *sh, uint8_t slot, const struct xbd_msg *m)
 	if (sh->phase == CO_OPENING) {
 		if (replies(sh) >= sh->cat.n / 2u + 1 && !sh->majority_at)
 			sh->majority_at = sh->co->now;
-	} else if (sh->phase == CO_RESOLVING && stuck(sh)) {
-		co_reopen(sh); /* it may hold the copy that is missing: decide with it */
 	} else if (slot != XBD_SLOT_WITNESS) {
 		co_learner(sh, slot);
 	}

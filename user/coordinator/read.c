@@ -175,17 +175,37 @@ static void new_reqno(struct cop *op)
 	op->units = (struct xbd_units){{0, 0}};
 }
 
-/* Nobody left to ask: damaged everywhere, or wait for a store to come back. */
+/* Is one of the blocks still to come damaged on every store that could be asked? */
+static bool damaged_everywhere(const struct cop *op, uint8_t able)
+{
+	for (uint32_t i = 0; i < op->count; i++) {
+		uint8_t good = able;
+
+		if (!(op->todo >> i & 1))
+			continue;
+		for (uint8_t k = 0; k < XBD_REPLICAS_MAX; k++)
+			if (co_bad_test(op->sh, k, op->block + i))
+				good &= (uint8_t)~bit8(k);
+		if (!good)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Nobody left to ask: wait for a store to come back or for a repair (each store may hold another
+ * damaged block), unless a block is damaged everywhere.
+ */
 static void nobody(struct cop *op, uint8_t able)
 {
-	bool damaged = op->bad && (able & ~op->bad) == 0;
+	bool damaged = op->bad && damaged_everywhere(op, able);
 	bool down = co_eligible(op->sh) & ~able & ~op->bad;
 
 	if (damaged && (!down || op->sh->co->now - op->req->start_ns >= PATIENCE_NS)) {
 		finish(op, -EIO);
 		return;
 	}
-	op->tried = 0;
+	op->tried = op->bad = 0;
 	set_timer(op, READ_FIRST_NS);
 }
 

@@ -160,8 +160,9 @@ static unsigned nacks(const struct cshard *sh, const struct job *j, uint64_t v)
 		if (!(sh->hi.d_mask >> i & 1) ||
 		    !co_is_member(sh, sh->hi.member, &sh->hi.witness, i))
 			continue;
-		if (!sh->rep[i].voter || ((j->ask >> i & 1) && j->list[i][j->block].ver < v))
-			n++;
+		if (sh->rep[i].voter ? (j->ask >> i & 1) && j->list[i][j->block].ver < v
+				     : sh->rep[i].st.synced < sh->newest)
+			n++; /* one that answered too late to vote may well have it */
 	}
 	return n;
 }

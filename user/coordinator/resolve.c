@@ -211,6 +211,7 @@ bool co_resolve(struct cshard *sh)
 	}
 	XBD_ASSERT(voters);
 	sh->base = base;
+	sh->newest = newest;
 	FOR_SLOTS (sh, i) {
 		if (!sh->rep[i].replied || i == XBD_SLOT_WITNESS)
 			continue;

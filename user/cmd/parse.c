@@ -353,6 +353,10 @@ int cmd_parse(int argc, char **argv, struct cmd_line *line, char *why, size_t wh
 	if (!p.nwords)
 		return 0;
 	line->cmd = match(&p, &used);
+	if (!line->cmd && line->help && p.nwords == 1 && is_group(p.word[0])) {
+		line->group = p.word[0];
+		return 0;
+	}
 	if (!line->cmd)
 		return unknown_word(&p);
 	err = take_args(&p, used);

@@ -18,7 +18,8 @@ struct cmd_value {
 };
 
 struct cmd_line {
-	const struct cmd *cmd;	       /* NULL: no words were given */
+	const struct cmd *cmd; /* NULL: no words were given, or only `group` */
+	const char *group;     /* with --help: the word of several commands ("volume"), or NULL */
 	const char *arg[CMD_ARGS_MAX]; /* NULL = not given */
 	unsigned nargs;
 	struct cmd_value value[CMD_OPTS_MAX + 8];

@@ -27,51 +27,40 @@ static int usage_error(const struct cli *c, const char *why)
 	return CMD_USAGE;
 }
 
-/* Words that stand for a group: "xbd volume --help". */
-static bool group_help(int argc, char **argv)
-{
-	const char *word = NULL;
-	unsigned words = 0;
-	bool help = false;
-
-	for (int i = 1; i < argc; i++) {
-		help |= !strcmp(argv[i], "--help") || !strcmp(argv[i], "-h");
-		if (argv[i][0] != '-') {
-			word = argv[i];
-			words++;
-		}
-	}
-	return help && words == 1 && doc_group(stdout, word);
-}
-
-/* What the build and the completion ask for; not for people. */
-static int hidden(struct cli *c, int argc, char **argv)
+static int print_names(struct cli *c, const char *kind)
 {
 	struct meta_volume *v;
 	struct meta_node *nodes;
 	size_t n;
 
+	conf_defaults(&c->conf);
+	if (conf_load(NULL, &c->conf, NULL, 0) || meta_open(&c->meta, c->conf.meta, false, NULL, 0))
+		return CMD_FAILED;
+	if (!strcmp(kind, "volume") && !meta_volume_list(c->meta, &v, &n)) {
+		for (size_t i = 0; i < n; i++)
+			puts(v[i].name);
+		meta_volume_list_free(v, n);
+	} else if (!strcmp(kind, "node") && !meta_node_list(c->meta, &nodes, &n)) {
+		for (size_t i = 0; i < n; i++)
+			puts(nodes[i].name);
+		free(nodes);
+	}
+	meta_close(c->meta);
+	return CMD_OK;
+}
+
+/* What the build and the completion ask for; not for people. -1 = something else. */
+static int hidden(struct cli *c, int argc, char **argv)
+{
 	if (argc == 3 && !strcmp(argv[1], "--man"))
 		return doc_man(stdout, argv[2]) ? CMD_OK : CMD_FAILED;
 	if (argc == 2 && !strcmp(argv[1], "--completion")) {
 		doc_completion(stdout);
 		return CMD_OK;
 	}
-	if (argc != 3 || strcmp(argv[1], "--names"))
-		return -1;
-	conf_defaults(&c->conf);
-	if (conf_load(NULL, &c->conf, NULL, 0) || meta_open(&c->meta, c->conf.meta, false, NULL, 0))
-		return CMD_FAILED;
-	if (!strcmp(argv[2], "volume") && !meta_volume_list(c->meta, &v, &n)) {
-		for (size_t i = 0; i < n; i++)
-			puts(v[i].name);
-		meta_volume_list_free(v, n);
-	} else if (!strcmp(argv[2], "node") && !meta_node_list(c->meta, &nodes, &n)) {
-		for (size_t i = 0; i < n; i++)
-			puts(nodes[i].name);
-		free(nodes);
-	}
-	return CMD_OK;
+	if (argc == 3 && !strcmp(argv[1], "--names"))
+		return print_names(c, argv[2]);
+	return -1;
 }
 
 static int run(struct cli *c)
@@ -96,29 +85,33 @@ static int finish(int err)
 	return err;
 }
 
+static void help(const struct cmd_line *line)
+{
+	if (line->cmd)
+		doc_command(stdout, line->cmd);
+	else if (line->group)
+		doc_group(stdout, line->group);
+	else
+		doc_overview(stdout);
+}
+
 int main(int argc, char **argv)
 {
 	static struct cli c;
-	char why[CMD_WHY_MAX];
+	char why[CMD_WHY_MAX] = "a command is missing; \"xbd help\" lists them";
 	int err;
 
 	signal(SIGPIPE, SIG_IGN);
 	c.argv = argv;
 	err = hidden(&c, argc, argv);
-	if (err < 0 && cmd_parse(argc, argv, &c.line, why, sizeof(why))) {
-		err = group_help(argc, argv) ? CMD_OK : usage_error(&c, why);
-	} else if (err < 0 && !c.line.cmd) {
-		if (c.line.help)
-			doc_overview(stdout);
-		err = c.line.help
-			      ? CMD_OK
-			      : usage_error(&c, "a command is missing; \"xbd help\" lists them");
-	} else if (err < 0 && c.line.help) {
-		doc_command(stdout, c.line.cmd);
-		err = CMD_OK;
-	} else if (err < 0) {
+	if (err >= 0)
+		return finish(err);
+	if (cmd_parse(argc, argv, &c.line, why, sizeof(why)) || (!c.line.cmd && !c.line.help))
+		return usage_error(&c, why);
+	if (c.line.help)
+		help(&c.line);
+	else
 		err = run(&c);
-	}
 	meta_close(c.meta);
-	return finish(err);
+	return finish(c.line.help ? CMD_OK : err);
 }

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Reading the configuration file: libconfig's tree against the table of keys. */
+#include <ctype.h>
 #include <libconfig.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/error.h"
 #include "config/config.h"
+
+#define FILE_BYTES_MAX (1u << 20)
 
 struct load {
 	const char *path;
@@ -166,24 +170,98 @@ static int load_group(const struct load *ld, const config_setting_t *g, const ch
 	return 0;
 }
 
-static int load_stream(const struct load *ld, FILE *f)
+/* The end of the comment or text that begins at p, or p itself if none does. */
+static const char *skip_quiet(const char *p)
+{
+	const char *end;
+
+	if (*p == '#' || !strncmp(p, "//", 2))
+		return p + strcspn(p, "\n");
+	if (!strncmp(p, "/*", 2)) {
+		end = strstr(p + 2, "*/");
+		return end ? end + 2 : p + strlen(p);
+	}
+	if (*p != '"')
+		return p;
+	for (p++; *p && *p != '"'; p++)
+		if (*p == '\\' && p[1])
+			p++;
+	return p + (*p == '"');
+}
+
+/*
+ * libconfig cuts a number that does not fit 32 bits down to what does, and says nothing, unless it
+ * ends in L. The line of the first such number; 0 = there is none.
+ */
+static unsigned cut_number(const char *text)
+{
+	unsigned line = 1;
+	const char *p = text, *next;
+	char *end;
+
+	while (*p) {
+		next = skip_quiet(p);
+		if (next == p && isdigit((unsigned char)*p)) {
+			errno = 0;
+			if (strtoull(p, &end, 0) > INT32_MAX && *end != 'L' && *end != '.')
+				return line;
+			next = end;
+		} else if (next == p && (isalpha((unsigned char)*p) || *p == '_')) {
+			while (isalnum((unsigned char)*next) || *next == '_' || *next == '-')
+				next++;
+		} else if (next == p) {
+			next++;
+		}
+		for (; p < next; p++)
+			line += *p == '\n';
+	}
+	return 0;
+}
+
+static int load_text(const struct load *ld, const char *text)
 {
 	char dir[CONF_PATH_MAX];
 	const char *slash = strrchr(ld->path, '/');
+	unsigned line = cut_number(text);
 	config_t cfg;
 	int err;
 
+	if (line)
+		return text_why(ld->why, ld->why_size, -XBD_ECONFIG,
+				"%s:%u: a number is out of range", ld->path, line);
 	config_init(&cfg);
 	snprintf(dir, sizeof(dir), "%.*s", slash ? (int)(slash - ld->path) : 1,
 		 slash ? ld->path : ".");
 	config_set_include_dir(&cfg, dir);
-	if (config_read(&cfg, f) == CONFIG_TRUE)
+	if (config_read_string(&cfg, text) == CONFIG_TRUE)
 		err = load_group(ld, config_root_setting(&cfg), "");
 	else
 		err = text_why(ld->why, ld->why_size, -XBD_ECONFIG, "%s:%d: %s",
 			       config_error_file(&cfg) ? config_error_file(&cfg) : ld->path,
 			       config_error_line(&cfg), config_error_text(&cfg));
 	config_destroy(&cfg);
+	return err;
+}
+
+static int load_stream(const struct load *ld, FILE *f)
+{
+	char *text = malloc(FILE_BYTES_MAX + 1);
+	size_t len = text ? fread(text, 1, FILE_BYTES_MAX + 1, f) : 0;
+	int err;
+
+	if (!text)
+		return text_why(ld->why, ld->why_size, -ENOMEM, "out of memory");
+	if (ferror(f) || len > FILE_BYTES_MAX) {
+		err = text_why(ld->why, ld->why_size, -EFBIG, "%s: %s", ld->path,
+			       ferror(f) ? "cannot be read" : "larger than 1 MiB");
+	} else if (memchr(text, 0, len)) {
+		err = text_why(ld->why, ld->why_size, -XBD_ECONFIG, "%s: not a text file",
+			       ld->path);
+	} else {
+		text[len] = 0;
+		err = load_text(ld, text);
+	}
+	free(text);
 	return err;
 }
 

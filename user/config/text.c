@@ -156,6 +156,14 @@ static bool split_addr(const char *text, char *host, size_t host_size, const cha
 	return true;
 }
 
+/* Four numbers and nothing else: inet_aton's "1.2.3" and "0x1" are mistakes here. */
+static bool is_ipv4(const char *host)
+{
+	struct in_addr a;
+
+	return inet_pton(AF_INET, host, &a) == 1;
+}
+
 int text_addr(const char *text, uint16_t default_port, struct sockaddr_storage *addr,
 	      socklen_t *len, char *why, size_t why_size)
 {
@@ -175,7 +183,8 @@ int text_addr(const char *text, uint16_t default_port, struct sockaddr_storage *
 		return text_why(why, why_size, -EINVAL, "\"%s\": the port must be 0 to 65535",
 				text);
 	snprintf(port, sizeof(port), "%u", (unsigned)n);
-	err = getaddrinfo(host, port, &hints, &ai);
+	err = is_ipv4(host) || strchr(host, ':') ? getaddrinfo(host, port, &hints, &ai)
+						 : EAI_NONAME;
 	if (err)
 		return text_why(why, why_size, -EINVAL,
 				"\"%s\" is not a numeric IPv4 or IPv6 address (host names are not "

@@ -199,7 +199,7 @@ static bool damaged_everywhere(const struct cop *op, uint8_t able)
 static void nobody(struct cop *op, uint8_t able)
 {
 	bool damaged = op->bad && damaged_everywhere(op, able);
-	bool down = co_eligible(op->sh) & ~able & ~op->bad;
+	bool down = op->sh->rec.d_mask & ~able & ~op->bad;
 
 	if (damaged && (!down || op->sh->co->now - op->req->start_ns >= PATIENCE_NS)) {
 		finish(op, -EIO);

@@ -176,7 +176,7 @@ static bool decide(struct cshard *sh, struct job *j)
 	uint8_t voters = co_voters(sh) & j->ask;
 	uint64_t v = max_below(j, voters, UINT64_MAX);
 
-	while (v && good_copy(sh, j, voters, v) == XBD_SLOT_NONE) {
+	while (v && good_copy(sh, j, j->ask, v) == XBD_SLOT_NONE) {
 		if (XBD_RULE(C9_NACK) &&
 		    (v <= sh->base ||
 		     nacks(sh, j, v) + sh->hi.w < (unsigned)__builtin_popcount(sh->hi.d_mask) + 1))
@@ -215,7 +215,8 @@ static bool choose_version(struct cshard *sh, struct job *j)
 		}
 		j->want = sh->val[block] ? sh->val[block] : max_below(j, trusted, UINT64_MAX);
 	}
-	j->source = good_copy(sh, j, trusted, j->want);
+	/* a version has one content, whoever holds it: not only the trusted ones may give it */
+	j->source = good_copy(sh, j, j->ask, j->want);
 	if (j->source == XBD_SLOT_NONE && j->want) {
 		j->again = true; /* its holder is away, or a newer write came in between */
 		return false;
@@ -422,10 +423,7 @@ static bool job_start(struct cshard *sh, uint32_t region, uint8_t bad_slots)
 	if (!j || !fix || region_busy(sh, region))
 		return false;
 	*j = (struct job){.used = true, .region = region, .fix = fix, .buf = j->buf};
-	if (resolving(sh))
-		j->ask = co_voters(sh) | fix;
-	else
-		j->ask = (co_synced(sh) & able) | fix;
+	j->ask = resolving(sh) ? co_voters(sh) | able : able;
 	sh->njobs++;
 	send_lists(sh, j);
 	return true;

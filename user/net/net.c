@@ -62,6 +62,9 @@ static void udp_received(void *ctx, const struct sockaddr *from, const void *pkt
 	if (v != XBD_V_ACCEPTED || peer_key_of(&key, from))
 		return;
 	n->count.rx_udp++;
+	/* its packets do not come by AF_XDP (any more): answer the way they come */
+	if (sender(n, &key) != PEER_NONE)
+		n->peers.peer[n->last].link.known = false;
 	deliver(n, &m, &key);
 }
 

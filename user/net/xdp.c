@@ -80,7 +80,8 @@ static void polled(struct loop_cb *cb, int res, unsigned flags)
 	if (op_closed(op, flags))
 		return;
 	q->x->count->wakeups++;
-	if (!(flags & IORING_CQE_F_MORE) && res >= 0)
+	/* an error is for good: the interface is gone, and the UDP socket remains */
+	if (!(flags & IORING_CQE_F_MORE) && res >= 0 && !(res & (POLLERR | POLLNVAL)))
 		arm(q);
 	xskq_receive(q->q, BUDGET, frame_received, q);
 }

@@ -2,13 +2,15 @@
 /*
  * xbd-lossy: attach, change, show and detach the program of lossy.bpf.c on a device of this
  * network namespace. It works on what enters the host through the device: use the bridge's end of
- * a veth pair to disturb what its other end sends. Large sends must be cut before they get there:
- * ethtool -K DEV tx-udp-segmentation off at the sending end.
+ * a veth pair to disturb what its other end sends. Large (GSO) sends are cut into packets before:
+ * on veth pairs an XDP program that passes everything makes sure of that; on other devices turn
+ * segmentation offload off where the packets come from. `show` tells how many came uncut.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <getopt.h>
+#include <linux/if_link.h>
 #include <net/if.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -72,6 +74,29 @@ static struct bpf_tc_hook hook_of(unsigned ifindex)
 				    .attach_point = BPF_TC_INGRESS};
 }
 
+/* Only an improvement, and only if nobody else's program is there. */
+static void start_cutting(unsigned ifindex, const struct lossy *l)
+{
+	(void)bpf_xdp_attach((int)ifindex, bpf_program__fd(l->progs.lossy_cut),
+			     XDP_FLAGS_UPDATE_IF_NOEXIST | XDP_FLAGS_DRV_MODE, NULL);
+}
+
+static void stop_cutting(unsigned ifindex)
+{
+	struct bpf_prog_info info = {0};
+	__u32 id = 0, len = sizeof(info);
+	int fd;
+
+	if (bpf_xdp_query_id((int)ifindex, XDP_FLAGS_DRV_MODE, &id) || !id)
+		return;
+	fd = bpf_prog_get_fd_by_id(id);
+	if (fd < 0)
+		return;
+	if (!bpf_obj_get_info_by_fd(fd, &info, &len) && !strcmp(info.name, "lossy_cut"))
+		(void)bpf_xdp_detach((int)ifindex, XDP_FLAGS_DRV_MODE, NULL);
+	close(fd);
+}
+
 static int attach(unsigned ifindex, const struct lossy_config *c)
 {
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = 1, .priority = 1, .flags = BPF_TC_F_REPLACE);
@@ -89,6 +114,8 @@ static int attach(unsigned ifindex, const struct lossy_config *c)
 		opts.prog_fd = bpf_program__fd(l->progs.lossy);
 		err = bpf_tc_attach(&hook, &opts);
 	}
+	if (!err)
+		start_cutting(ifindex, l);
 	lossy__destroy(l);
 	return err ? fail("cannot attach", err) : 0;
 }
@@ -99,6 +126,7 @@ static int detach(unsigned ifindex)
 	struct bpf_tc_hook hook = hook_of(ifindex);
 	int err = bpf_tc_detach(&hook, &opts);
 
+	stop_cutting(ifindex);
 	if (err)
 		return fail("cannot detach", err);
 	/* both points: the qdisc goes as well */

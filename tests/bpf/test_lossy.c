@@ -5,6 +5,7 @@
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/udp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -126,6 +127,34 @@ static struct tally run(int family, int sender_ns)
 	return t;
 }
 
+/* Many packets in one send: they are lost one by one. */
+static void send_trains(int family)
+{
+	struct sockaddr_storage to = address(family);
+	int fd = socket(family, SOCK_DGRAM, 0), segment = 1000;
+	static uint8_t train[40 * 1000];
+
+	setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof(segment));
+	for (int i = 0; i < 50; i++)
+		(void)sendto(fd, train, sizeof(train), 0, (void *)&to, sizeof(to));
+	close(fd);
+}
+
+static bool trains_are_cut(const char *tool, int family, int sender_ns)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		if (!setns(sender_ns, CLONE_NEWNET))
+			send_trains(family);
+		_exit(0);
+	}
+	waitpid(pid, NULL, 0);
+	usleep(100000);
+	return !sh("%s show s0 | grep -q '^seen  *2000 '", tool) &&
+	       !sh("%s show s0 | grep -q '^unsegmented  *0 '", tool);
+}
+
 static bool between(unsigned v, double lowest_percent, double highest_percent)
 {
 	return v >= PACKETS * lowest_percent / 100 && v <= PACKETS * highest_percent / 100;
@@ -141,6 +170,7 @@ static bool check(const char *tool, int family, int ns)
 	ok &= between(PACKETS - t.unique, 2, 4) && between(t.dups, 1.2, 3) &&
 	      between(t.late, 2, 7) && !t.corrupt;
 	ok &= !sh("%s show s0 | grep -q '^lost  *[1-9]'", tool);
+	ok &= !sh("%s attach s0 --loss 2", tool) && trains_are_cut(tool, family, ns);
 	ok &= !sh("%s attach s0 --loss 100", tool);
 	t = run(family, ns);
 	ok &= t.unique == 0;

@@ -119,9 +119,9 @@ struct xbd_conf {
 	  "how often leases are renewed, milliseconds; well below lease_ms")                       \
 	X("export", "lag_ms", export.lag_ms, NUMBER, "1000", 10, 600000, NULL,                     \
 	  "go on without a replica that did not answer for that long, milliseconds")               \
-	X("export", "ops_max", export.ops_max, NUMBER, "1024", 16, 65536, NULL,                    \
+	X("export", "ops_max", export.ops_max, NUMBER, "4096", 16, 65536, NULL,                    \
 	  "operations in flight at once")                                                          \
-	X("export", "window", export.window, SIZE, "4M", 131072, 1073741824, NULL,                 \
+	X("export", "window", export.window, SIZE, "32M", 131072, 1073741824, NULL,                 \
 	  "bytes on their way to one replica without an answer")                                   \
 	X("export", "on_no_quorum", export.on_no_quorum, CHOICE, "suspend", 0, 0,                  \
 	  "suspend|io-error",                                                                      \

@@ -4,6 +4,8 @@
  * extents. One command at a time; a reply may cover less than was asked, so both the extents and
  * the chunks looked at are bounded.
  */
+#include <errno.h>
+
 #include "nbd/internal.h"
 
 bool nbd_map_start(struct nbd_conn *c, struct nbd_request *r)
@@ -15,6 +17,12 @@ bool nbd_map_start(struct nbd_conn *c, struct nbd_request *r)
 	c->nextents = 0;
 	nbd_map_run(c);
 	return true;
+}
+
+/* A backend that cannot tell is not an error: everything may be called data. */
+static bool failed(const struct co_req *req)
+{
+	return req->res < 0 && req->res != -EOPNOTSUPP;
 }
 
 static uint32_t state_of(uint8_t byte)
@@ -46,7 +54,7 @@ static bool merge_item(struct nbd_conn *c, const struct co_req *req)
 		uint64_t next = (at | (XBD_BLOCK_SIZE - 1)) + 1;
 
 		next = next < end ? next : end;
-		if (!add(c, (uint32_t)(next - at), state_of(*byte)))
+		if (!add(c, (uint32_t)(next - at), req->res ? 0 : state_of(*byte)))
 			return false;
 		at = next;
 	}
@@ -56,19 +64,19 @@ static bool merge_item(struct nbd_conn *c, const struct co_req *req)
 /* Everything asked for is there: take it in. True: the reply can go. */
 static bool merge(struct nbd_conn *c, struct nbd_request *r)
 {
-	bool full = false, failed = false;
+	bool full = false, bad = false;
 
 	while (r->ready) {
 		struct nbd_item *it = r->ready;
 
 		r->ready = it->next;
-		failed |= it->req.res < 0;
+		bad |= failed(&it->req);
 		/* What lies before a failure is still worth telling. */
-		if (!full && !failed)
+		if (!full && !bad)
 			full = !merge_item(c, &it->req);
 		co_req_put(&it->req);
 	}
-	return full || failed || r->at == r->end || c->map_chunks == NBD_MAP_CHUNKS ||
+	return full || bad || r->at == r->end || c->map_chunks == NBD_MAP_CHUNKS ||
 	       (r->flags & NBD_F_REQ_ONE && c->nextents > 1);
 }
 

@@ -17,7 +17,7 @@
 #define MEM_MIN		     (4u << 20)
 #define HANDSHAKE_DEFAULT_MS 10000u
 #define TICK_NS		     250000000u
-#define DRAIN_NS	     5000000000u /* a client that does not take its last replies is cut off */
+#define DRAIN_NS	     5000000000u /* patience with clients that do not read */
 
 static void kick(struct nbd_env *env, struct nbd_conn *c)
 {

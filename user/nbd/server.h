@@ -4,6 +4,9 @@
  * clients ask for into requests to one backend. One export, many connections at once
  * (CAN_MULTI_CONN: the backend must make a FLUSH cover what completed on any of them).
  *
+ * Open it after whatever adds a hook that completes requests (the transport): replies are gathered
+ * by a hook of the server, which should run after them.
+ *
  * All memory is taken at open. No call may come from another thread than the loop's.
  */
 #ifndef XBD_NBD_SERVER_H
@@ -64,7 +67,8 @@ int nbd_server_open(struct nbd_server **out, struct loop *l, const struct nbd_se
 /*
  * Stop accepting and reading, let the backend finish what it was given, send those replies, close
  * all connections, then call `fn` from the loop (once; also if nothing ran). Requests not given to
- * the backend are dropped without a reply: a client that reconnects sends them again.
+ * the backend are dropped without a reply: a client that reconnects sends them again. A backend
+ * that never completes (no quorum) keeps it waiting; nbd_server_close ends that.
  */
 void nbd_server_shutdown(struct nbd_server *s, void (*fn)(void *ctx), void *ctx);
 

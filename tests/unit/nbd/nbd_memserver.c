@@ -55,7 +55,14 @@ static void print_counters(void)
 	       (unsigned long long)loop.stats.turns);
 }
 
-int main(int argc, char **argv)
+struct options {
+	struct nbd_server_config cfg;
+	struct sockaddr_storage addr;
+	bool fast, slow_release;
+	uint64_t fail_from, fail_to;
+};
+
+static bool parse(struct options *o, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{"unix", 1, NULL, 'u'},		{"tcp-port", 1, NULL, 't'},
@@ -63,70 +70,79 @@ int main(int argc, char **argv)
 		{"fast", 0, NULL, 'f'},		{"mem", 1, NULL, 'm'},
 		{"fail-from", 1, NULL, 'F'},	{"fail-to", 1, NULL, 'T'},
 		{"slow-release", 0, NULL, 'l'}, {NULL, 0, NULL, 0}};
-	struct nbd_server_config cfg = {
-		.export = {.name = "mem", .description = "memory for tests", .size = 64 << 20}};
-	struct nbd_backend be = {&memory, memory_submit};
-	struct loop_hook hook = {.fn = run_backend, .busy = backend_busy};
-	struct sockaddr_storage addr = {.ss_family = AF_INET};
-	struct sockaddr_in *in = (struct sockaddr_in *)&addr;
-	struct loop_signals signals = {.fn = on_signal};
-	bool fast = false, slow_release = false;
-	uint64_t fail_from = 0, fail_to = 0;
-	char why[NBD_WHY];
-	int opt, err;
+	struct sockaddr_in *in = (struct sockaddr_in *)&o->addr;
+	int opt;
 
-	in->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		uint64_t number = optarg ? strtoull(optarg, NULL, 0) : 0;
+
 		switch (opt) {
 		case 'u':
-			cfg.unix_path = optarg;
+			o->cfg.unix_path = optarg;
 			break;
 		case 't':
-			in->sin_port = htons((uint16_t)atoi(optarg));
-			cfg.tcp = &addr;
+			in->sin_port = htons((uint16_t)number);
+			o->cfg.tcp = &o->addr;
 			break;
 		case 's':
-			cfg.export.size = strtoull(optarg, NULL, 0);
+			o->cfg.export.size = number;
 			break;
 		case 'r':
-			cfg.export.read_only = true;
+			o->cfg.export.read_only = true;
 			break;
 		case 'f':
-			fast = true;
+			o->fast = true;
 			break;
 		case 'l':
-			slow_release = true;
+			o->slow_release = true;
 			break;
 		case 'm':
-			cfg.mem_bytes = strtoull(optarg, NULL, 0);
+			o->cfg.mem_bytes = number;
 			break;
 		case 'F':
-			fail_from = strtoull(optarg, NULL, 0);
+			o->fail_from = number;
 			break;
 		case 'T':
-			fail_to = strtoull(optarg, NULL, 0);
+			o->fail_to = number;
 			break;
 		default:
-			return 2;
+			return false;
 		}
 	}
-	if (loop_init(&loop, 256, 16) || memory_init(&memory, cfg.export.size, 65536) ||
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = {
+		.cfg.export = {.name = "mem", .description = "memory for tests", .size = 64 << 20},
+		.addr.ss_family = AF_INET};
+	struct nbd_backend be = {&memory, memory_submit};
+	struct loop_hook hook = {.fn = run_backend, .busy = backend_busy};
+	struct loop_signals signals = {.fn = on_signal};
+	char why[NBD_WHY];
+	int err;
+
+	((struct sockaddr_in *)&o.addr)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (!parse(&o, argc, argv))
+		return 2;
+	if (loop_init(&loop, 256, 16) || memory_init(&memory, o.cfg.export.size, 65536) ||
 	    loop_signals_start(&signals, &loop))
 		return 1;
-	memory.reorder = !fast;
-	memory.slow_release = slow_release;
-	memory.fail_from = fail_from;
-	memory.fail_to = fail_to;
+	memory.reorder = !o.fast;
+	memory.slow_release = o.slow_release;
+	memory.fail_from = o.fail_from;
+	memory.fail_to = o.fail_to;
 	memory.fail_res = -EIO;
 	/* --fast: outcomes are there when the server's hook gathers the replies of the turn. */
-	if (fast)
+	if (o.fast)
 		loop_hook_add(&loop, &hook);
-	err = nbd_server_open(&server, &loop, &cfg, &be, why);
+	err = nbd_server_open(&server, &loop, &o.cfg, &be, why);
 	if (err) {
 		fprintf(stderr, "%s\n", why);
 		return 1;
 	}
-	if (!fast)
+	if (!o.fast)
 		loop_hook_add(&loop, &hook);
 	printf("ready %u\n", nbd_server_port(server));
 	fflush(stdout);

@@ -281,11 +281,11 @@ static void a_slow_handshake_is_cut_off(void **state)
 	struct fixture *f = *state;
 	int slow, fast;
 
-	f->cfg.handshake_ms = 300;
+	f->cfg.handshake_ms = 700;
 	assert_int_equal(open_server(f), 0);
 	slow = dial();
 	fast = ready(f);
-	for (unsigned i = 0; i < 20 && nbd_server_conns(f->server) > 1; i++) {
+	for (unsigned i = 0; i < 100 && nbd_server_conns(f->server) > 1; i++) {
 		usleep(50000);
 		turns(f, 3);
 	}

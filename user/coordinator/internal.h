@@ -158,6 +158,7 @@ struct cop {
 };
 
 struct bad_block {
+	uint64_t ver; /* that is damaged */
 	uint32_t shard, block;
 	uint8_t slot;
 	bool used;
@@ -287,8 +288,9 @@ uint64_t co_jobs_deadline(const struct cshard *sh);
 bool co_job_list(struct cshard *sh, uint8_t slot, const struct xbd_msg *m);
 bool co_job_data(struct cshard *sh, uint8_t slot, const struct xbd_msg *m);
 void co_job_repaired(struct cshard *sh, uint8_t slot, const struct xbd_msg *m);
-void co_bad_add(struct cshard *sh, uint8_t slot, uint32_t block);
-bool co_bad_test(const struct cshard *sh, uint8_t slot, uint32_t block);
+void co_bad_add(struct cshard *sh, uint8_t slot, uint32_t block, uint64_t ver);
+/* Is the copy of this version damaged? ver 0: of any version. */
+bool co_bad_test(const struct cshard *sh, uint8_t slot, uint32_t block, uint64_t ver);
 void co_bad_clear(struct cshard *sh, uint8_t slot, uint32_t block);
 /* Next damaged block of a store that can be repaired, UINT32_MAX = none. */
 uint32_t co_bad_next(const struct cshard *sh, uint8_t *slot, uint32_t *cursor);

@@ -38,22 +38,27 @@ static struct bad_block *bad_find(const struct cshard *sh, uint8_t slot, uint32_
 	return NULL;
 }
 
-bool co_bad_test(const struct cshard *sh, uint8_t slot, uint32_t block)
+bool co_bad_test(const struct cshard *sh, uint8_t slot, uint32_t block, uint64_t ver)
 {
-	return bad_find(sh, slot, block) != NULL;
+	const struct bad_block *b = bad_find(sh, slot, block);
+
+	return b && (!ver || b->ver == ver);
 }
 
 /* Forgotten when the table is full: the next read of the block finds it again. */
-void co_bad_add(struct cshard *sh, uint8_t slot, uint32_t block)
+void co_bad_add(struct cshard *sh, uint8_t slot, uint32_t block, uint64_t ver)
 {
 	struct co *co = sh->co;
+	struct bad_block *b = bad_find(sh, slot, block);
 
-	if (co_bad_test(sh, slot, block))
+	if (b) {
+		b->ver = ver;
 		return;
+	}
 	for (unsigned k = 0; k < BAD_MAX; k++) {
 		if (co->bad[k].used)
 			continue;
-		co->bad[k] = (struct bad_block){sh->index, block, slot, true};
+		co->bad[k] = (struct bad_block){ver, sh->index, block, slot, true};
 		co->nbad++;
 		sh->jobs_at = co->now;
 		return;

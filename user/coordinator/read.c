@@ -184,7 +184,7 @@ static bool damaged_everywhere(const struct cop *op, uint8_t able)
 		if (!(op->todo >> i & 1))
 			continue;
 		for (uint8_t k = 0; k < XBD_REPLICAS_MAX; k++)
-			if (co_bad_test(op->sh, k, op->block + i))
+			if (co_bad_test(op->sh, k, op->block + i, op->sh->val[op->block + i]))
 				good &= (uint8_t)~bit8(k);
 		if (!good)
 			return true;
@@ -325,7 +325,7 @@ static bool take_bodyless(struct cop *op, const struct xbd_msg *m, uint32_t firs
 		if (m->h.flags & XBD_F_BAD) {
 			op->bad |= bit8(slot);
 			op->sh->co->n.bad_blocks++;
-			co_bad_add(op->sh, slot, op->block + i);
+			co_bad_add(op->sh, slot, op->block + i, m->h.ver2);
 			co_note(op->sh, CO_NOTE_BAD_BLOCK, slot, op->block + i);
 			return false;
 		}

@@ -127,7 +127,8 @@ static void send_repair(struct cshard *sh, struct job *j)
 static bool is_bad(const struct cshard *sh, const struct job *j, uint8_t slot)
 {
 	return (j->list[slot][j->block].flags & LIST_BAD) ||
-	       co_bad_test(sh, slot, j->region * XBD_REGION_BLOCKS + j->block);
+	       co_bad_test(sh, slot, j->region * XBD_REGION_BLOCKS + j->block,
+			   j->list[slot][j->block].ver);
 }
 
 /* A slot of `mask` with a good copy of version v. */
@@ -263,12 +264,24 @@ static bool needs_data(const struct job *j)
 	return j->want && !(j->want_flags & (XBD_F_ZERO | XBD_F_TRIM));
 }
 
+/* Copies known as damaged that were overwritten since. */
+static void forget_bad(struct cshard *sh, const struct job *j)
+{
+	uint32_t block = j->region * XBD_REGION_BLOCKS + j->block;
+
+	for (uint8_t i = 0; i < XBD_REPLICAS_MAX && sh->co->nbad; i++)
+		if ((j->ask >> i & 1) && co_bad_test(sh, i, block, 0) &&
+		    !co_bad_test(sh, i, block, j->list[i][j->block].ver))
+			co_bad_clear(sh, i, block);
+}
+
 /* Go through the blocks until one needs work, or all are done. */
 static void step_blocks(struct cshard *sh, struct job *j)
 {
 	for (; j->block < XBD_REGION_BLOCKS; j->block++) {
 		if (j->region * XBD_REGION_BLOCKS + j->block >= sh->blocks)
 			break;
+		forget_bad(sh, j);
 		if (!choose_version(sh, j)) {
 			if (j->step == JOB_STUCK) {
 				j->at = sh->co->now + STUCK_RETRY_NS;
@@ -504,6 +517,7 @@ static void job_tick(struct cshard *sh, struct job *j)
 
 	if (j->step == JOB_STUCK) { /* look again: a store may have come, or been repaired */
 		j->step = JOB_LIST;
+		j->ask = co_voters(sh) | workable(sh);
 		j->have = 0;
 		j->backoff_ns = 0;
 		send_lists(sh, j);

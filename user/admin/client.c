@@ -151,9 +151,11 @@ static int explain(const char *path, int err, char *why, size_t why_size)
 		return text_why(why, why_size, err, "%s: no such socket: the daemon is not running",
 				path);
 	case -ECONNREFUSED:
-		return text_why(why, why_size, err,
-				"%s: the daemon that made this socket is not running any more",
-				path);
+		return text_why(
+			why, why_size, err,
+			"%s: the daemon that made this socket is not running any more; start it "
+			"again, or delete the socket if it is gone for good",
+			path);
 	case -ETIMEDOUT:
 		return text_why(why, why_size, err, "%s: the daemon does not answer (waited %d s)",
 				path, ADMIN_CALL_TIMEOUT_MS / 1000);

@@ -118,6 +118,17 @@ static void on_formatted(void *ctx, int err)
 	in->done = true;
 }
 
+static int format_error(const struct init *in, const char *why)
+{
+	if (in->err == -XBD_ETOOSMALL)
+		return cli_fail(in->c,
+				"%s: %s are too small for a store (its journal and tables need "
+				"room too); 256M and more work",
+				in->path, cli_size(in->size));
+	return cli_fail(in->c, "cannot format %s: %s", in->path,
+			*why ? why : xbd_strerror(in->err));
+}
+
 static int format(struct init *in, struct loop *l)
 {
 	struct io_disk *d;
@@ -125,8 +136,9 @@ static int format(struct init *in, struct loop *l)
 	const char *why = "";
 	int err = io_disk_open(&d, l, in->path, &why);
 
-	if (err)
-		return cli_fail(in->c, "%s: %s", in->path, *why ? why : xbd_strerror(err));
+	if (err) /* why names the path itself */
+		return cli_fail(in->c, "%s%s%s", *why ? why : in->path, *why ? "" : ": ",
+				*why ? "" : xbd_strerror(err));
 	in->size = io_disk_get(d)->size;
 	st = store_new(io_disk_get(d));
 	if (!st) {
@@ -139,10 +151,21 @@ static int format(struct init *in, struct loop *l)
 	if (!in->done)
 		in->err = -EIO;
 	if (in->err)
-		err = cli_fail(in->c, "cannot format %s: %s%s%s", in->path, xbd_strerror(in->err),
-			       *store_why(st) ? ": " : "", store_why(st));
+		err = format_error(in, store_why(st));
 	store_free(st);
 	io_disk_close(d);
+	return err;
+}
+
+static int run_format(struct init *in)
+{
+	struct loop l;
+	int err = loop_init(&l, 64, 8);
+
+	if (err)
+		return cli_fail(in->c, "cannot set up io_uring: %s", xbd_strerror(err));
+	err = format(in, &l);
+	loop_free(&l);
 	return err;
 }
 
@@ -162,17 +185,12 @@ static int choose_args(struct init *in)
 int cmd_node_init(struct cli *c)
 {
 	struct init in = {.c = c, .path = c->line.arg[0]};
-	struct loop l;
 	int err = choose_args(&in);
 
 	if (!err)
 		err = prepare(&in);
-	if (!err && loop_init(&l, 64, 8)) {
-		err = cli_fail(c, "cannot set up io_uring: %s", strerror(errno));
-	} else if (!err) {
-		err = format(&in, &l);
-		loop_free(&l);
-	}
+	if (!err)
+		err = run_format(&in);
 	if (err) {
 		if (in.created)
 			unlink(in.path);

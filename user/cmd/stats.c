@@ -89,10 +89,12 @@ static void print_daemon(const json_t *d)
 		return;
 	}
 	printf(", up for %lld s\n", daemon_number(answer, "uptime_ms") / 1000);
-	for (const struct section *s = sections; s->key; s++)
-		n += print_numbers(json_object_get(answer, s->key), s->rows, s->title);
 	o = json_object_get(answer, "net");
-	print_share(o);
+	for (const struct section *s = sections; s->key; s++) {
+		n += print_numbers(json_object_get(answer, s->key), s->rows, s->title);
+		if (!strcmp(s->key, "net"))
+			print_share(o);
+	}
 	n += print_numbers(json_object_get(o, "verdict"), verdict_rows,
 			   "what became of packets, all");
 	n += print_numbers(json_object_get(o, "verdict_xdp"), verdict_rows,

@@ -142,6 +142,15 @@ static unsigned print_tables(const json_t *daemons)
 	return nexports + nnodes;
 }
 
+/* A mode that the configuration names needs no explanation. */
+static bool is_asked_for(const char *why)
+{
+	static const char end[] = "asked for";
+	size_t len = strlen(why);
+
+	return len >= sizeof(end) - 1 && !strcmp(why + len - sizeof(end) + 1, end);
+}
+
 /* Why a daemon's packets do not come in by a better way: not a fault, but worth knowing. */
 static void print_notes(const json_t *daemons)
 {
@@ -153,7 +162,7 @@ static void print_notes(const json_t *daemons)
 	{
 		const char *why = daemon_text(net_of(json_object_get(d, "answer")), "why");
 
-		if (!*why)
+		if (!*why || is_asked_for(why))
 			continue;
 		printf("%s  %s %s: %s: %s\n", first ? "\nnotes:\n" : "", daemon_text(d, "kind"),
 		       daemon_text(d, "name"),

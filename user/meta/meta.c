@@ -89,10 +89,25 @@ static int make_key(struct meta *m, char key[META_KEY_MAX], const char *kind, co
 	return 0;
 }
 
+/* "volume/a" is what a backend says; people say volume "a". */
+static int explain(struct meta *m, const char *key, int err)
+{
+	const char *name = strchr(key, '/');
+	int len = name ? (int)(name - key) : 0;
+
+	if (name && err == -XBD_ENOTFOUND)
+		text_why(m->why, sizeof(m->why), err, "no %.*s \"%s\" in %s", len, key, name + 1,
+			 m->place);
+	if (name && err == -XBD_EEXISTS)
+		text_why(m->why, sizeof(m->why), err, "%.*s \"%s\" exists already in %s", len, key,
+			 name + 1, m->place);
+	return err;
+}
+
 static int get(struct meta *m, const char *key, char **text, uint64_t *version)
 {
 	m->why[0] = 0;
-	return m->ops->get(m->ctx, key, text, version, m->why, sizeof(m->why));
+	return explain(m, key, m->ops->get(m->ctx, key, text, version, m->why, sizeof(m->why)));
 }
 
 /* Takes text. */
@@ -105,7 +120,7 @@ static int put(struct meta *m, const char *key, char *text, uint64_t *version)
 	m->why[0] = 0;
 	err = m->ops->put(m->ctx, key, text, version, m->why, sizeof(m->why));
 	free(text);
-	return err;
+	return explain(m, key, err);
 }
 
 /* What a decoder said, with the record's place before it. */

@@ -44,11 +44,11 @@ refused 2 'volume name "no/slash" is not valid' volume create no/slash --size 1G
 refused 2 'multiple of 4 KiB' volume create v --size 1000
 refused 2 'multiple of 128M' volume create v --size 1G --shard-size 1M
 refused 1 'the cluster has 0' volume create v --size 1G
-refused 1 'no volume/v' volume info v
-refused 1 'no volume/v' volume delete v
-refused 1 'no volume/v' export v
-refused 1 'no node/n' node info n
-refused 1 'no node/n' node remove n
+refused 1 'no volume "v"' volume info v
+refused 1 'no volume "v"' volume delete v
+refused 1 'no volume "v"' export v
+refused 1 'no node "n"' node info n
+refused 1 'no node "n"' node remove n
 refused 1 'no node "n"' volume create v --size 1G --nodes n
 refused 2 'not a numeric IPv4 or IPv6 address' node add n localhost
 refused 1 '127.0.0.1:1 refuses: no xbdd is listening' node add n 127.0.0.1:1

@@ -199,7 +199,7 @@ static bool damaged_everywhere(const struct cop *op, uint8_t able)
 static void nobody(struct cop *op, uint8_t able)
 {
 	bool damaged = op->bad && damaged_everywhere(op, able);
-	bool down = op->sh->rec.d_mask & ~able & ~op->bad;
+	bool down = ((1u << op->sh->rec.n) - 1) & ~able & ~op->bad;
 
 	if (damaged && (!down || op->sh->co->now - op->req->start_ns >= PATIENCE_NS)) {
 		finish(op, -EIO);

@@ -52,9 +52,9 @@ void rep_promise_step(struct replica *r, struct rshard *sh)
 	if (p->phase == PROMISE_DRAIN && (sh->writing == 0 || !XBD_RULE(A8_DRAIN)) &&
 	    !sh->state_busy)
 		write_promise(r, sh);
-	if (p->phase == PROMISE_LEASE && (r->now >= sh->lease_until || !XBD_RULE(A9_WAIT))) {
+	if (p->phase == PROMISE_LEASE && (r->now >= sh->lease_until ||
+					  sh->lease_epoch == p->epoch || !XBD_RULE(A9_WAIT))) {
 		p->phase = PROMISE_NONE;
-		sh->lease_until = 0;
 		sh->owner_peer = p->peer;
 		answer_promise(r, sh, p->peer, p->ver, p->stamp);
 	}
@@ -88,25 +88,32 @@ static void refuse(struct replica *r, const struct xbd_msg *m, uint32_t prom)
 	rep_send(r, m->from, &s);
 }
 
-static void start(struct replica *r, struct rshard *sh, const struct xbd_msg *m,
-		  const struct xbd_promise *req)
+static struct promise asked(const struct xbd_msg *m, const struct xbd_promise *req,
+			    enum promise_phase phase)
 {
-	const struct xbd_state *st = rep_state(r, sh->id);
-	uint32_t epoch = XBD_VER_EPOCH(m->h.ver);
-
-	if (sh->promise.phase == PROMISE_WRITE)
-		return; /* asked again soon */
-	if (uuid_equal(&st->owner, &req->owner))
-		sh->lease_until = 0; /* its own lease holds nobody up */
-	sh->promise = (struct promise){
-		.phase = PROMISE_DRAIN,
-		.epoch = epoch,
+	return (struct promise){
+		.phase = phase,
+		.epoch = XBD_VER_EPOCH(m->h.ver),
 		.peer = m->from,
 		.owner = req->owner,
 		.slot = req->slot,
 		.stamp = m->h.stamp,
 		.ver = m->h.ver,
 	};
+}
+
+static void start(struct replica *r, struct rshard *sh, const struct xbd_msg *m,
+		  const struct xbd_promise *req)
+{
+	const struct xbd_state *st = rep_state(r, sh->id);
+
+	if (sh->promise.phase == PROMISE_WRITE)
+		return; /* asked again soon */
+	/* Its own lease holds nobody up. One of an older epoch is another's that still runs, though
+	 * the promise has changed hands since. */
+	if (sh->lease_epoch == st->prom && uuid_equal(&st->owner, &req->owner))
+		sh->lease_until = 0;
+	sh->promise = asked(m, req, PROMISE_DRAIN);
 	rep_assembly_drop(r, sh->id); /* older operations cannot be completed any more */
 	rep_promise_step(r, sh);
 }
@@ -137,8 +144,9 @@ void rep_on_promise(struct replica *r, const struct xbd_msg *m)
 	} else if (sh->promise.phase == PROMISE_DRAIN) {
 		rep_promise_step(r, sh); /* there was no room to write it before */
 	} else if (sh->promise.phase == PROMISE_NONE) {
-		sh->owner_peer = m->from;
-		answer_promise(r, sh, m->from, m->h.ver, m->h.stamp);
+		/* durable already, but after a start of the daemon maybe never answered */
+		sh->promise = asked(m, &req, PROMISE_LEASE);
+		rep_promise_step(r, sh);
 	}
 }
 

@@ -271,7 +271,8 @@ unsigned replica_areas(struct replica *r, struct iovec *areas, unsigned max)
 	return n;
 }
 
-/* The shards on disk; each may have granted a lease just before the last stop. */
+/* The shards on disk; each may have granted a lease just before the last stop: to the owner of the
+ * promise or, if that was never answered, to the one before. */
 static int load_shards(struct replica *r)
 {
 	uint32_t *ids = calloc(XBD_SHARDS_MAX, sizeof(*ids));
@@ -286,10 +287,8 @@ static int load_shards(struct replica *r)
 
 		XBD_ASSERT(sh && st);
 		sh->comp = st->comp;
-		if (!uuid_zero(&st->owner)) {
+		if (!uuid_zero(&st->owner))
 			sh->lease_until = r->now + r->grace_ns;
-			sh->lease_epoch = st->prom;
-		}
 		r->ops.fence(r->ctx, ids[i], st->prom);
 	}
 	free(ids);

@@ -89,17 +89,24 @@ static void take(struct tally *t, const uint8_t *p, ssize_t len, uint32_t *highe
 		*highest = n;
 }
 
-static struct tally receive_all(int fd)
+/* Until the sender has gone and nothing has come for a while. */
+static struct tally receive_all(int fd, pid_t sender)
 {
 	struct pollfd pfd = {.fd = fd, .events = POLLIN};
 	uint8_t p[65536];
 	struct tally t = {0};
 	uint32_t highest = 0;
+	bool gone = false;
 
 	memset(seen, 0, sizeof(seen));
-	while (poll(&pfd, 1, 400) > 0)
-		take(&t, p, recv(fd, p, sizeof(p), 0), &highest);
-	return t;
+	for (;;) {
+		if (poll(&pfd, 1, 300) > 0)
+			take(&t, p, recv(fd, p, sizeof(p), 0), &highest);
+		else if (gone)
+			return t;
+		else
+			gone = waitpid(sender, NULL, WNOHANG) == sender;
+	}
 }
 
 static struct tally run(int family, int sender_ns)
@@ -118,8 +125,7 @@ static struct tally run(int family, int sender_ns)
 			send_all(family);
 		_exit(0);
 	}
-	t = receive_all(fd);
-	waitpid(pid, NULL, 0);
+	t = receive_all(fd, pid);
 	close(fd);
 	printf("IPv%c: %u arrived, %u lost, %u twice, %u late, %u corrupt\n",
 	       family == AF_INET ? '4' : '6', t.unique, PACKETS - t.unique, t.dups, t.late,

@@ -147,15 +147,22 @@ int xprog_pin(struct xprog *x, const char *dir)
 	return err;
 }
 
+static void unload(struct xprog *x)
+{
+	if (x->fence)
+		munmap(x->fence, FENCE_BYTES);
+	x->fence = NULL;
+	xdp_node__destroy(x->skel);
+	x->skel = NULL;
+}
+
 void xprog_close(struct xprog *x)
 {
 	if (!x)
 		return;
 	xprog_detach(x);
 	unpin(x);
-	if (x->fence)
-		munmap(x->fence, FENCE_BYTES);
-	xdp_node__destroy(x->skel);
+	unload(x);
 	free(x->per_cpu);
 	free(x);
 }
@@ -206,33 +213,60 @@ static int occupied(const struct iface *iface, uint32_t prog_id, char *why)
 	return -EBUSY;
 }
 
-/* Next to other programs, if the one that is there is a dispatcher. */
-static int attach_dispatched(struct xprog *x, const struct iface *iface, uint32_t there, char *why)
+static bool is_dispatcher(struct xprog *x, unsigned ifindex)
 {
-	struct xdp_multiprog *mp = xdp_multiprog__get_from_ifindex((int)iface->index);
-	bool dispatcher = !libxdp_get_error(mp) && !xdp_multiprog__is_legacy(mp);
+	struct xdp_multiprog *mp = xdp_multiprog__get_from_ifindex((int)ifindex);
+	bool yes;
+
+	if (libxdp_get_error(mp))
+		return false;
+	yes = !xdp_multiprog__is_legacy(mp);
+	x->mode = xdp_multiprog__attach_mode(mp);
+	xdp_multiprog__close(mp);
+	return yes;
+}
+
+/*
+ * A member of a dispatcher is a program of another type: libxdp loads it itself, with new maps.
+ * They hold nothing yet: addresses, keys and sockets are set after attaching.
+ */
+static int join_dispatcher(struct xprog *x)
+{
+	DECLARE_LIBXDP_OPTS(xdp_program_opts, opts, .prog_name = "xdp_node");
 	struct xdp_program *p;
 	int err;
 
-	if (!libxdp_get_error(mp)) {
-		x->mode = xdp_multiprog__attach_mode(mp);
-		xdp_multiprog__close(mp);
-	}
-	if (!dispatcher)
-		return occupied(iface, there, why);
-	p = xdp_program__from_fd(bpf_program__fd(x->skel->progs.xdp_node));
+	unload(x);
+	x->skel = xdp_node__open();
+	if (!x->skel)
+		return -errno;
+	opts.obj = x->skel->obj;
+	p = xdp_program__create(&opts);
 	if (libxdp_get_error(p))
 		return (int)libxdp_get_error(p);
-	err = xdp_program__attach(p, (int)iface->index, x->mode, 0);
+	err = xdp_program__attach(p, (int)x->ifindex, x->mode, 0);
 	if (err) {
 		xdp_program__close(p);
-		snprintf(why, NET_WHY,
-			 "cannot join the XDP programs on %s: %s (the kernel must allow freplace)",
-			 iface->name, xbd_strerror(err));
 		return err;
 	}
 	x->dispatched = p;
-	return 0;
+	return map_fence(x);
+}
+
+/* Next to other programs, if the one that is there is a dispatcher. */
+static int attach_dispatched(struct xprog *x, const struct iface *iface, uint32_t there, char *why)
+{
+	int err;
+
+	if (!is_dispatcher(x, iface->index))
+		return occupied(iface, there, why);
+	err = join_dispatcher(x);
+	if (err)
+		snprintf(why, NET_WHY,
+			 "cannot join the XDP programs on %s: %s (the kernel must allow freplace)",
+			 iface->name, xbd_strerror(err));
+	/* nothing else can be attached while they are there */
+	return err ? -EBUSY : 0;
 }
 
 int xprog_attach(struct xprog *x, const struct iface *iface, bool native, char *why)

@@ -142,6 +142,8 @@ struct cop {
 	struct cop *wnext, **wprevp;
 	/* write */
 	bool merged; /* COP_RMW: the blocks covered in part are read and merged */
+	bool again;  /* was sent in an epoch that is over; linked although COP_BLOCKED: what it
+		      * wrote may be visible already, so nothing may overtake it */
 	uint8_t sent, acked, voted, lagged;
 	uint64_t issued_at;
 	uint64_t again_at[XBD_REPLICAS_MAX], partial_at[XBD_REPLICAS_MAX];

@@ -91,6 +91,8 @@ static void look(struct overlap *o, const struct cop *op, uint32_t block, uint32
 		o->writing = true;
 	else if (op->phase == COP_RMW)
 		o->merging = true;
+	else if (op->again && op->phase == COP_BLOCKED)
+		o->merging |= !(self && self->again && self->ver < op->ver);
 	else if (op->phase == COP_COMPLETE)
 		o->holders &= op->acked;
 	if ((op->phase == COP_WRITE || op->phase == COP_COMPLETE) && op->ver > o->newest) {
@@ -240,7 +242,7 @@ void co_submit(struct co *co, uint64_t now_ns, struct co_req *req)
 		co_finish(co, req, -EINVAL);
 	} else {
 		place(co, req);
-		if (co->wait_head || !admit(co, req))
+		if (co->wait_head || (co->unblock && co->blocked_head) || !admit(co, req))
 			wait_append(co, req);
 	}
 }

@@ -211,9 +211,12 @@ void co_write_issue(struct cop *op)
 		return;
 	}
 	XBD_ASSERT(sh->phase == CO_SERVING && sh->seq < XBD_SEQ_MAX);
-	if (op->phase != COP_RMW)
+	if (op->phase != COP_RMW) {
+		co_op_unlink(op);
 		co_op_link(op);
+	}
 	op->phase = COP_WRITE;
+	op->again = false;
 	op->ver = XBD_VER(sh->epoch, ++sh->seq);
 	op->issued_at = sh->co->now;
 	op->sent = op->acked = op->voted = op->lagged = 0;
@@ -272,6 +275,7 @@ void co_write_start(struct cop *op)
 	op->merged = false;
 	op->scratch = sh->co->scratch_free[--sh->co->nscratch];
 	op->todo = partial;
+	co_op_unlink(op);
 	co_op_link(op);
 	co_read_blocks(op);
 }
@@ -479,21 +483,37 @@ void co_write_rep_up(struct cshard *sh, uint8_t slot)
 	sh->scan_at = sh->co->now;
 }
 
+/* To the head of the blocked ones, in its old place among those on the same blocks. */
+static void block_again(struct cop *op)
+{
+	struct co *co = op->sh->co;
+
+	op->merged = false;
+	op->again = true;
+	op->phase = COP_BLOCKED;
+	co_op_link(op);
+	op->prev = NULL;
+	op->next = co->blocked_head;
+	if (op->next)
+		op->next->prev = op;
+	else
+		co->blocked_tail = op;
+	co->blocked_head = op;
+}
+
 /* The epoch ends: forget what is complete, start over what is not. */
 void co_write_freeze(struct cshard *sh)
 {
-	while (sh->head) {
-		struct cop *op = sh->head;
-
+	for (struct cop *op = sh->tail, *prev; op; op = prev) {
+		prev = op->prev;
 		if (op->phase == COP_COMPLETE) {
 			retire(op);
 			continue;
 		}
 		leave(op);
-		op->merged = false;
-		op->phase = COP_BLOCKED;
-		co_op_block(op);
+		block_again(op);
 	}
+	XBD_ASSERT(!sh->head);
 	sh->scan_at = UINT64_MAX;
 }
 

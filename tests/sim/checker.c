@@ -143,7 +143,7 @@ void checker_serving(struct checker *c, uint32_t inst, uint32_t shard, uint32_t 
 	char text[160];
 
 	c->now++;
-	if (me->cap[shard] != NEVER) {
+	if (me->cap[shard] != NEVER && epoch > me->heir[shard]) {
 		snprintf(text, sizeof(text),
 			 "co %u serves shard %u again at epoch %u, though it had a successor", inst,
 			 shard, epoch);
@@ -154,10 +154,14 @@ void checker_serving(struct checker *c, uint32_t inst, uint32_t shard, uint32_t 
 
 		if (o->shard != shard || o->inst == inst)
 			continue;
-		if (o->epoch > epoch && o->at < me->cap[shard])
+		if (o->epoch > epoch && o->at < me->cap[shard]) {
 			me->cap[shard] = o->at;
-		if (o->epoch < epoch && c->inst[o->inst].cap[shard] == NEVER)
+			me->heir[shard] = o->epoch;
+		}
+		if (o->epoch < epoch && c->inst[o->inst].cap[shard] == NEVER) {
 			c->inst[o->inst].cap[shard] = c->now;
+			c->inst[o->inst].heir[shard] = epoch;
+		}
 		if (o->epoch == epoch) {
 			snprintf(text, sizeof(text),
 				 "co %u and co %u both serve shard %u at epoch %u", inst, o->inst,

@@ -43,6 +43,7 @@ struct cinst {
 	bool ended;
 	uint32_t epoch[CHECKER_SHARDS]; /* last served; 0 = never */
 	uint64_t cap[CHECKER_SHARDS];	/* when a successor began to serve */
+	uint32_t heir[CHECKER_SHARDS];	/* ... and his epoch */
 	struct cwrite *pending;
 };
 

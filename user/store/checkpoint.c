@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Checkpoint: every page changed since the last one is written, first copy, then (after a flush)
- * second copy, then the superblock says that the journal up to the lsn at the start is no longer
+ * Checkpoint: every page changed since the last one is written, one copy, then (after a flush) the
+ * other copy, then the superblock says that the journal up to the lsn at the start is no longer
  * needed. Operations go on meanwhile: a page is copied at the moment it is written, and is dirty
  * again if it changes later.
  */
@@ -116,6 +116,12 @@ static bool wanted(const struct extent *x, uint32_t page)
 	return x->ckpt[page / 64] >> (page % 64) & 1;
 }
 
+/* Which copy of the page is due now. */
+static uint32_t copy_of(const struct store *st, const struct extent *x, uint32_t page)
+{
+	return st->ckpt.copy ^ (x->flip[page / 64] >> (page % 64) & 1);
+}
+
 /* Finds the next run of pages, copies and submits it. False = no more in this copy. */
 static bool next_tables(struct store *st, struct ckpt_buf *b)
 {
@@ -123,24 +129,26 @@ static bool next_tables(struct store *st, struct ckpt_buf *b)
 
 	for (; c->ext < st->super->extents; c->ext++, c->page = 0) {
 		const struct extent *x = &st->extents[c->ext];
-		uint32_t n = 0, first;
+		uint32_t n = 0, first, copy;
 
 		if (!(x->ckpt[0] | x->ckpt[1]))
 			continue;
 		while (c->page < FMT_EXT_PAGES && !wanted(x, c->page))
 			c->page++;
+		if (c->page == FMT_EXT_PAGES)
+			continue;
 		first = c->page;
-		while (c->page < FMT_EXT_PAGES && n < CKPT_PAGES && wanted(x, c->page)) {
+		copy = copy_of(st, x, first);
+		while (c->page < FMT_EXT_PAGES && n < CKPT_PAGES && wanted(x, c->page) &&
+		       copy_of(st, x, c->page) == copy) {
 			copy_table(st, c->ext, c->page,
 				   (struct fmt_table *)(b->buf + (size_t)n * FMT_PAGE));
 			c->page++;
 			n++;
 		}
-		if (!n)
-			continue;
 		write_pages(st, b,
 			    st->super->table_at + (uint64_t)c->ext * FMT_EXT_BYTES +
-				    (uint64_t)(c->copy * FMT_EXT_PAGES + first) * FMT_PAGE,
+				    (uint64_t)(copy * FMT_EXT_PAGES + first) * FMT_PAGE,
 			    n);
 		return true;
 	}
@@ -164,7 +172,7 @@ static bool next_shard(struct store *st, struct ckpt_buf *b)
 
 	for (; c->shard < st->shard_end; c->shard++) {
 		const struct shard *sh = &st->shards[c->shard];
-		uint64_t page = c->shard + (uint64_t)c->copy * st->super->shards_max;
+		uint64_t page = c->shard + (uint64_t)(c->copy ^ sh->flip) * st->super->shards_max;
 
 		if (!sh->ckpt)
 			continue;

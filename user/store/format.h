@@ -26,6 +26,7 @@
  *     REPAIR or DROP: those are applied only when L has reached them.
  *  7. Both copies of a page are written in each checkpoint, one after the other: each valid copy
  *     with the journal from super.ckpt_lsn on gives the same contents, whichever copy is damaged.
+ *     A copy that may be the only valid one (after a crash) is written last.
  *  8. gen = lsn of the record that created or dropped the shard. A table page counts only for the
  *     gen in its header; EXTENT, WRITE, ZERO and REPAIR records at or below gen are of a former
  * life.

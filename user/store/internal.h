@@ -78,6 +78,7 @@ struct shard {
 	bool known;	/* in the id map */
 	bool held;	/* its state is durable */
 	bool dirty, ckpt;
+	bool flip;    /* the second copy of its page is written first */
 	bool damaged; /* recovery found contents missing */
 	uint32_t inflight;
 	struct txn *txns;      /* changing operations in flight */
@@ -93,6 +94,7 @@ struct extent {
 	uint16_t swept;		    /* dead: pages cleared */
 	bool live;		    /* its EXTENT record is durable */
 	uint64_t dirty[2], ckpt[2]; /* bit per page */
+	uint64_t flip[2];	    /* bit per page: the second copy is written first */
 	uint64_t lost[2];	    /* recovery: no valid copy */
 	uint64_t bad[8];	    /* bit per region: holds or held a bad block */
 };

@@ -80,7 +80,10 @@ void recover_read(struct store *st, uint64_t off, uint64_t len, uint8_t *buf,
 
 static void load_extents(struct store *st);
 
-/* The newest valid copy; differing copies are made equal by the checkpoint that ends recovery. */
+/*
+ * The newest valid copy; differing copies are made equal by the checkpoint that ends recovery. It
+ * writes the other copy first: this one may be the only good one.
+ */
 static void load_table(struct store *st, const struct shard *sh, uint32_t ext, uint32_t page)
 {
 	const struct fmt_table *c[2], *best = NULL;
@@ -98,6 +101,8 @@ static void load_table(struct store *st, const struct shard *sh, uint32_t ext, u
 	}
 	if (best) {
 		memcpy(t, best, FMT_PAGE);
+		if (best == c[0])
+			x->flip[page / 64] |= 1ull << (page % 64);
 		if (!ok[0] || !ok[1] || c[0]->lsn != c[1]->lsn)
 			x->dirty[page / 64] |= 1ull << (page % 64);
 		return;
@@ -183,6 +188,7 @@ static void load_shard(struct store *st, uint32_t index, const struct fmt_shard 
 	sh->page = *best;
 	sh->held = true;
 	sh->dirty = !ok_a || !ok_b || a->lsn != b->lsn;
+	sh->flip = best == a;
 	for (uint32_t i = 0; i < FMT_SHARD_EXTS; i++) {
 		if (sh->page.ext[i] > st->super->extents)
 			sh->page.ext[i] = 0;

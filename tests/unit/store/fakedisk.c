@@ -237,11 +237,22 @@ static void complete(struct fakedisk *fd, unsigned i)
 	p.op->done(p.op);
 }
 
+static unsigned choose(struct fakedisk *fd)
+{
+	unsigned n = fd->inflight.n;
+
+	if (fd->opts.order == FAKEDISK_IN_ORDER)
+		return 0;
+	if (fd->opts.order == FAKEDISK_NEWEST && n > 4 && rnd(fd, 50))
+		return n - 1 - (unsigned)rnd(fd, 4);
+	return (unsigned)rnd(fd, n);
+}
+
 bool fakedisk_step(struct fakedisk *fd)
 {
 	if (!fd->inflight.n)
 		return false;
-	complete(fd, fd->opts.in_order ? 0 : (unsigned)rnd(fd, fd->inflight.n));
+	complete(fd, choose(fd));
 	return true;
 }
 
@@ -304,11 +315,9 @@ void fakedisk_crash(struct fakedisk *fd)
 	if (!fd->opts.volatile_cache)
 		return;
 	for (uint64_t i = 0; i < fd->pages; i++) {
-		if (!fd->cur[i])
-			continue;
 		if (fd->dur[i])
-			memcpy(fd->cur[i], fd->dur[i], PAGE);
-		else
+			put(fd->cur, i * PAGE, fd->dur[i], PAGE);
+		else if (fd->cur[i])
 			memset(fd->cur[i], 0, PAGE);
 	}
 }

@@ -20,11 +20,14 @@
 
 struct fakedisk;
 
+/* Which op in flight ends next: any; the oldest; mostly one of the newest, so that some starve. */
+enum fakedisk_order { FAKEDISK_RANDOM, FAKEDISK_IN_ORDER, FAKEDISK_NEWEST };
+
 struct fakedisk_opts {
 	uint64_t size;
 	uint64_t seed;
 	bool volatile_cache, discard;
-	bool in_order; /* complete in order of submission */
+	uint8_t order; /* enum fakedisk_order */
 };
 
 struct fakedisk_stats {

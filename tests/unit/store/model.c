@@ -64,9 +64,8 @@ bool model_ack(struct model_block *b, const struct model_op *op, bool ok)
 	struct states all = b->may, after = {.n = 0};
 	unsigned i = 0;
 
-	while (i < b->npending &&
-	       (b->pending[i].kind != op->kind || b->pending[i].ver != op->ver ||
-		b->pending[i].expect != op->expect))
+	while (i < b->npending && (b->pending[i].kind != op->kind || b->pending[i].ver != op->ver ||
+				   b->pending[i].expect != op->expect))
 		i++;
 	XBD_ASSERT(i < b->npending);
 	reach(b, i, &all);

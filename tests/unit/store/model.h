@@ -10,9 +10,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define MODEL_SHARDS 3u
-#define MODEL_BLOCKS 80u /* per shard */
-#define MODEL_STATES 64u
+#define MODEL_SHARDS  2u
+#define MODEL_BLOCKS  80u /* per shard */
+#define MODEL_STATES  64u
 #define MODEL_PENDING 64u
 
 enum content { DATA_C, ZERO_C, TRIM_C, HOLE_C };

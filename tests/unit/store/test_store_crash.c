@@ -3,7 +3,7 @@
  * Random work on a small store, power cuts at random points (also inside recovery, checkpoints and
  * format's aftermath), and a check of everything after each.
  *
- *   test_store_crash [SECONDS [FIRST_SEED [RUNS]]]
+ *   test_store_crash [RUNS [FIRST_SEED [SECONDS]]]
  *
  * Every run is made from its seed alone; a failure prints it.
  */
@@ -17,7 +17,7 @@
 #include "rig.h"
 #include "store/format.h"
 
-#define OPS 48u /* in flight */
+#define OPS	    48u					/* in flight */
 #define FIRST_BLOCK (FMT_EXT_BLOCKS - MODEL_BLOCKS / 2) /* half in one extent, half in the next */
 
 struct slot {
@@ -43,7 +43,7 @@ struct run {
 	struct model_block block[MODEL_SHARDS][MODEL_BLOCKS];
 	uint32_t prom_acked[MODEL_SHARDS], prom_sent[MODEL_SHARDS];
 	uint64_t version;
-	unsigned crash_pct, repair_pct;
+	unsigned crashes, repairs, states, drops; /* per 1000 */
 };
 
 static struct {
@@ -78,11 +78,12 @@ static uint64_t new_version(struct run *r)
 static void read_acked(struct run *r, struct slot *s)
 {
 	for (uint32_t i = 0; i < s->op.count; i++) {
-		struct model_block *b =
-			&r->block[s->op.shard][s->op.block - FIRST_BLOCK + i];
+		struct model_block *b = &r->block[s->op.shard][s->op.block - FIRST_BLOCK + i];
 		const struct store_block *got = &s->blocks[i];
 		enum content c = content_of(got->ver);
-		uint32_t want = c == DATA_C ? 0 : c == TRIM_C ? XBD_F_TRIM | XBD_F_ZERO : XBD_F_ZERO;
+		uint32_t want = c == DATA_C   ? 0
+				: c == TRIM_C ? XBD_F_TRIM | XBD_F_ZERO
+					      : XBD_F_ZERO;
 		struct states now;
 
 		check(r, got->flags == want, "read: flags do not fit the version");
@@ -91,7 +92,8 @@ static void read_acked(struct run *r, struct slot *s)
 			     c == DATA_C ? got->ver : 0),
 		      "read: content is not of its version");
 		model_now(b, &now);
-		check(r, states_has(&s->may[i], got->ver) || states_has(&now, got->ver) ||
+		check(r,
+		      states_has(&s->may[i], got->ver) || states_has(&now, got->ver) ||
 			      got->ver > s->top,
 		      "read: version cannot be");
 		if (b->acks == s->acks[i])
@@ -262,11 +264,11 @@ static void submit_one(struct run *r)
 	s->op.owner = s;
 	s->op.cookie = (uint64_t)(uintptr_t)r;
 	s->op.done = done;
-	if (what < 15)
+	if (what < r->states)
 		make_state(r, s, STORE_STATE);
-	else if (what < 17)
+	else if (what < r->states + r->drops)
 		make_state(r, s, STORE_DROP);
-	else if (what < 17 + r->repair_pct * 10)
+	else if (what < r->states + r->drops + r->repairs)
 		make_repair(r, s);
 	else if (what < 800)
 		make_put(r, s);
@@ -293,7 +295,8 @@ static void check_block(struct run *r, uint32_t shard, uint32_t i)
 	model_now(&r->block[shard][i], &may);
 	if (!states_has(&may, b.ver)) {
 		snprintf(text, sizeof(text),
-			 "after recovery shard %u block %u holds %llu, not one of %u states from %llu",
+			 "after recovery shard %u block %u holds %llu, not one of %u states from "
+			 "%llu",
 			 shard, i, (unsigned long long)b.ver, may.n, (unsigned long long)may.v[0]);
 		check(r, false, text);
 	}
@@ -386,7 +389,7 @@ static void work(struct run *r)
 			store_kick(r->rig.st);
 		for (uint64_t n = rnd(r, 4); n; n--)
 			fakedisk_step(r->rig.fd);
-		if (rnd(r, 1000) < r->crash_pct)
+		if (rnd(r, 1000) < r->crashes)
 			crash(r);
 		else if (rnd(r, 400) == 0)
 			settle(r);
@@ -401,14 +404,18 @@ static void one_run(uint64_t seed)
 	XBD_ASSERT(r);
 	r->seed = r->rng = seed;
 	r->volatile_cache = rnd(r, 2);
-	o.disk = (struct fakedisk_opts){.size = (7000 + rnd(r, 1500)) * 1024,
+	o.format.journal_bytes = (16 + rnd(r, 40)) * 4096;
+	o.disk = (struct fakedisk_opts){.size = 6200 * 1024 + o.format.journal_bytes +
+						rnd(r, 2) * rnd(r, 2048) * 1024,
 					.seed = seed,
 					.volatile_cache = r->volatile_cache,
-					.discard = rnd(r, 2)};
-	o.format.journal_bytes = (16 + rnd(r, 40)) * 4096;
+					.discard = rnd(r, 2),
+					.order = (uint8_t)rnd(r, 3)};
 	memcpy(o.format.uuid.b, &seed, sizeof(seed));
-	r->crash_pct = 2 + (unsigned)rnd(r, 20);
-	r->repair_pct = rnd(r, 2) ? 0 : 1 + (unsigned)rnd(r, 15);
+	r->crashes = 2 + (unsigned)rnd(r, 20);
+	r->repairs = rnd(r, 2) ? 0 : 10 + (unsigned)rnd(r, 200);
+	r->states = rnd(r, 4) ? 15 : 100;
+	r->drops = rnd(r, 4) ? 2 : 30;
 	rig_init(&r->rig, &o);
 	for (unsigned i = 0; i < OPS; i++) {
 		r->ops[i].buf = aligned_alloc(4096, XBD_OP_BLOCKS * XBD_BLOCK_SIZE);
@@ -434,12 +441,12 @@ static void one_run(uint64_t seed)
 
 int main(int argc, char **argv)
 {
-	double seconds = argc > 1 ? atof(argv[1]) : 15;
+	uint64_t runs = argc > 1 ? strtoull(argv[1], NULL, 0) : 600;
 	uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
-	uint64_t runs = argc > 3 ? strtoull(argv[3], NULL, 0) : UINT64_MAX;
-	clock_t start = clock();
+	double seconds = argc > 3 ? atof(argv[3]) : argc > 1 ? 1e9 : 20;
+	time_t start = time(NULL);
 
-	while (runs-- && (double)(clock() - start) / CLOCKS_PER_SEC < seconds)
+	while (runs-- && difftime(time(NULL), start) < seconds)
 		one_run(seed++);
 	printf("%llu runs, %llu crash states checked (%llu inside recovery), %llu operations "
 	       "(%llu acknowledged), %llu block states verified, %llu checkpoints\n",

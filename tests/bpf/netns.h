@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,17 +15,24 @@
 
 #define SKIP 77
 
+/* Run a shell command; 0 = it succeeded. */
 static inline int sh(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 static inline int sh(const char *fmt, ...)
 {
 	char cmd[512];
+	char *argv[] = {(char *)"sh", (char *)"-c", cmd, NULL};
+	int status;
 	va_list ap;
+	pid_t pid;
 
 	va_start(ap, fmt);
 	vsnprintf(cmd, sizeof(cmd), fmt, ap);
 	va_end(ap);
-	return system(cmd);
+	if (posix_spawn(&pid, "/bin/sh", NULL, NULL, argv, environ) ||
+	    waitpid(pid, &status, 0) != pid)
+		return -1;
+	return status;
 }
 
 /* Into a fresh network namespace; exits with SKIP if that is not allowed. */

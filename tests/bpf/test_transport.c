@@ -385,7 +385,7 @@ int main(int argc, char **argv)
 					.family = f ? AF_INET6 : AF_INET,
 					.transport = t ? NET_UDP : NET_XDP,
 					.mtu = mtus[m],
-					.ms = argc > 1 ? (unsigned)atoi(argv[1]) : 400,
+					.ms = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 400,
 				};
 
 				if (argc > 2 && strcmp(argv[2], transports[t]))

@@ -90,7 +90,7 @@ struct xbd_conf {
 	X("node", "interface", node.interface, TEXT, "", 0, 0, NULL,                               \
 	  "network interface for XDP; empty = the one that holds the address")                     \
 	X("node", "transport", node.transport, CHOICE, "auto", 0, 0, "auto|xdp|udp",               \
-	  "how packets come in: auto takes XDP where it works, UDP sockets else; xdp fails")       \
+	  "how packets come in: auto takes XDP where it works, UDP else; xdp fails")               \
 	X("node", "witness", node.witness, BOOL, "false", 0, 0, NULL,                              \
 	  "this node votes but never holds data")                                                  \
 	X("node", "lease_ms", node.lease_ms, NUMBER, "600", 50, 60000, NULL,                       \
@@ -112,7 +112,7 @@ struct xbd_conf {
 	X("export", "interface", export.interface, TEXT, "", 0, 0, NULL,                           \
 	  "network interface for XDP; empty = the one that holds the address")                     \
 	X("export", "transport", export.transport, CHOICE, "auto", 0, 0, "auto|xdp|udp",           \
-	  "how packets come in: auto takes XDP where it works, UDP sockets else; xdp fails")       \
+	  "how packets come in: auto takes XDP where it works, UDP else; xdp fails")               \
 	X("export", "lease_ms", export.lease_ms, NUMBER, "600", 50, 60000, NULL,                   \
 	  "read lease asked for, milliseconds: a host that died blocks the volume that long")      \
 	X("export", "lease_every_ms", export.lease_every_ms, NUMBER, "100", 10, 20000, NULL,       \
@@ -121,7 +121,7 @@ struct xbd_conf {
 	  "go on without a replica that did not answer for that long, milliseconds")               \
 	X("export", "ops_max", export.ops_max, NUMBER, "4096", 16, 65536, NULL,                    \
 	  "operations in flight at once")                                                          \
-	X("export", "window", export.window, SIZE, "32M", 131072, 1073741824, NULL,                 \
+	X("export", "window", export.window, SIZE, "32M", 131072, 1073741824, NULL,                \
 	  "bytes on their way to one replica without an answer")                                   \
 	X("export", "on_no_quorum", export.on_no_quorum, CHOICE, "suspend", 0, 0,                  \
 	  "suspend|io-error",                                                                      \

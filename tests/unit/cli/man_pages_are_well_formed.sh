@@ -4,10 +4,11 @@
 # understands the completion. Usage: man_pages_are_well_formed.sh XBD
 set -eu
 xbd=$1
-command -v mandoc >/dev/null && command -v makewhatis >/dev/null || {
+if ! command -v mandoc >/dev/null || ! command -v makewhatis >/dev/null; then
 	echo "SKIP: no mandoc"
 	exit 77
-}
+fi
+bad=0
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 mkdir "$dir/man1" "$dir/man5" "$dir/man8"
@@ -32,4 +33,4 @@ if command -v bash >/dev/null; then
 		;;
 	esac
 fi
-exit ${bad:-0}
+exit $bad

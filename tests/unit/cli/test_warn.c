@@ -9,14 +9,23 @@
 
 #include "cmd/warn.h"
 
-#define HEAD	"{\"kind\":\"export\",\"name\":\"v\",\"answer\":{\"version\":\"" XBD_VERSION_TEXT "\","
+#define VERSION "\"version\":\"" XBD_VERSION_TEXT "\","
+#define HEAD	"{\"kind\":\"export\",\"name\":\"v\",\"answer\":{" VERSION
 #define SERVING "\"serving\":true,\"dead\":false,"
+#define WAITING "\"serving\":false,\"dead\":false,"
+#define DEAD	"\"serving\":false,\"dead\":true,"
 #define REP(node, state, lag)                                                                      \
 	"{\"node\":\"" node "\",\"state\":\"" state "\",\"lag_regions\":" lag "}"
 #define SHARD(phase, reps) "{\"id\":1,\"phase\":\"" phase "\",\"replicas\":[" reps "]}"
-#define NODE                                                                                       \
-	"{\"kind\":\"node\",\"name\":\"a\",\"answer\":{\"version\":\"" XBD_VERSION_TEXT            \
-	"\",\"store\":"
+/* An export with these flags and shards. */
+#define EXPORT(flags, shards) "[" HEAD flags "\"shards\":[" shards "]}}]"
+#define NODE(store)                                                                                \
+	"[{\"kind\":\"node\",\"name\":\"a\",\"answer\":{" VERSION "\"store\":{" store "}}}]"
+
+#define GOOD   REP("a", "synced", "0")
+#define B_DOWN GOOD "," REP("b", "down", "0")
+#define LAGS   SHARD("serving", REP("a", "lagging", "5") "," REP("b", "synced", "0"))
+#define LEARNS SHARD("serving", REP("a", "learner", "7"))
 
 /* The daemons in `text` give as many warnings as there are texts, in this order. */
 static void warns(const char *text, ...)
@@ -43,42 +52,32 @@ static void warns(const char *text, ...)
 static void test_all_is_well(void **state)
 {
 	warns("[]", NULL);
-	warns("[" HEAD SERVING "\"shards\":[" SHARD("serving", REP("a", "synced", "0")) "]}}]",
-	      NULL);
-	warns("[" NODE "{\"slots\":100,\"slots_free\":50,\"failed\":false}}}]", NULL);
+	warns(EXPORT(SERVING, SHARD("serving", GOOD)), NULL);
+	warns(NODE("\"slots\":100,\"slots_free\":50,\"failed\":false"), NULL);
 }
 
 static void test_replicas(void **state)
 {
-	warns("[" HEAD SERVING "\"shards\":[" SHARD(
-		      "serving", REP("a", "synced", "0") "," REP("b", "down", "0")) "]}}]",
-	      "1 replica on node b is down", NULL);
-	warns("[" HEAD SERVING
-	      "\"shards\":[" SHARD("serving", REP("a", "lagging", "5") "," REP(
-						      "b", "synced",
-						      "0")) "," SHARD("serving", REP("a", "learner",
-										     "7")) "]}}]",
+	warns(EXPORT(SERVING, SHARD("serving", B_DOWN)), "1 replica on node b is down", NULL);
+	warns(EXPORT(SERVING, LAGS "," LEARNS),
 	      "2 replicas on node a are behind and being brought up to date (12 regions", NULL);
 }
 
 static void test_phases(void **state)
 {
-	warns("[" HEAD "\"serving\":false,\"dead\":true,\"shards\":[" SHARD(
-		      "dead", REP("a", "down", "0")) "]}}]",
-	      "another host has taken over", NULL);
-	warns("[" HEAD "\"serving\":false,\"dead\":false,\"shards\":[" SHARD(
-		      "serving", REP("a", "synced", "0")) "," SHARD("suspended", "") "]}}]",
-	      "no majority", NULL);
-	warns("[" HEAD "\"serving\":false,\"dead\":false,\"shards\":[" SHARD("opening", "") "]}}]",
-	      "(opening)", NULL);
+	warns(EXPORT(DEAD, SHARD("dead", REP("a", "down", "0"))), "another host has taken over",
+	      NULL);
+	warns(EXPORT(WAITING, SHARD("serving", GOOD) "," SHARD("suspended", "")), "no majority",
+	      NULL);
+	warns(EXPORT(WAITING, SHARD("opening", "")), "(opening)", NULL);
 	/* an answer of another version, without what is expected: not taken for health */
 	warns("[" HEAD "\"x\":1}}]", "requests wait", NULL);
 }
 
 static void test_nodes(void **state)
 {
-	warns("[" NODE "{\"slots\":100,\"slots_free\":5,\"failed\":false}}}]", "95 % full", NULL);
-	warns("[" NODE "{\"slots\":9,\"slots_free\":9,\"failed\":true,\"fail_text\":\"EIO\"}}}]",
+	warns(NODE("\"slots\":100,\"slots_free\":5,\"failed\":false"), "95 % full", NULL);
+	warns(NODE("\"slots\":9,\"slots_free\":9,\"failed\":true,\"fail_text\":\"EIO\""),
 	      "disk error (EIO)", NULL);
 	warns("[{\"kind\":\"node\",\"name\":\"a\",\"error\":\"gone\"}]", "gone", NULL);
 	warns("[{\"kind\":\"node\",\"name\":\"a\",\"answer\":{\"version\":\"0.0\"}}]",

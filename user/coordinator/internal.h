@@ -58,6 +58,8 @@ struct rep {
 	uint64_t *lag; /* bitmap of regions that may differ */
 	uint64_t nlag, lag_cursor;
 	uint64_t repaired; /* since it began to lag */
+	uint64_t hold;	   /* writes up to this version make up for repairs left out: until it has
+			    * acknowledged them it is not complete */
 	uint64_t comp;
 };
 
@@ -232,6 +234,8 @@ void co_write_start(struct cop *op);
 void co_on_ack(struct cshard *sh, uint8_t slot, const struct xbd_msg *m);
 void co_write_tick(struct cshard *sh);
 uint64_t co_write_deadline(const struct cshard *sh);
+/* Does the slot still lack a write that stands for a repair? */
+bool co_held(const struct cshard *sh, uint8_t slot);
 void co_write_rep_down(struct cshard *sh, uint8_t slot);
 void co_write_rep_up(struct cshard *sh, uint8_t slot);
 void co_write_rep_lost(struct cshard *sh, uint8_t slot);

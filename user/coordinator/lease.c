@@ -13,7 +13,7 @@ static uint64_t complete_point(const struct cshard *sh, uint8_t slot)
 
 	if (!rep->synced)
 		return 0;
-	if (rep->nlag && XBD_RULE(D4_COMPLETE))
+	if ((rep->nlag || co_held(sh, slot)) && XBD_RULE(D4_COMPLETE))
 		return 0;
 	for (const struct cop *op = sh->head; op; op = op->next)
 		if (op->phase != COP_COMPLETE ||

@@ -16,6 +16,7 @@ static void rep_clear(struct cshard *sh, uint8_t slot)
 	rep->replied = rep->noshard = rep->voter = rep->joined = rep->synced = false;
 	rep->accepted = rep->foreign = false;
 	rep->anc = 0;
+	rep->hold = 0;
 	rep->ctl = 0;
 	rep->ctl_at = sh->co->now;
 	rep->ctl_backoff_ns = 0;
@@ -83,7 +84,8 @@ static uint8_t next_ctl(const struct cshard *sh, uint8_t slot)
 	if (!rep->voter && !rep->joined)
 		return XBD_T_JOIN;
 	if (!rep->synced) {
-		bool ready = co_scans_done(sh, slot) && !rep->nlag && !co_job_on(sh, slot);
+		bool ready = co_scans_done(sh, slot) && !rep->nlag && !co_job_on(sh, slot) &&
+			     !co_held(sh, slot);
 		uint8_t voters = co_voters(sh);
 
 		if (rep->voter && sh->phase == CO_RESOLVING)

@@ -188,6 +188,14 @@ static bool decide(struct cshard *sh, struct job *j)
 	return true;
 }
 
+/* These slots get `ver` instead of a repair: they are complete when they have acknowledged it. */
+static void hold_back(struct cshard *sh, uint8_t slots, uint64_t ver)
+{
+	FOR_SLOTS (sh, i)
+		if ((slots >> i & 1) && sh->rep[i].hold < ver)
+			sh->rep[i].hold = ver;
+}
+
 /* What all shall have of block j->block. False = nothing can be done about it now. */
 static bool choose_version(struct cshard *sh, struct job *j)
 {
@@ -212,6 +220,8 @@ static bool choose_version(struct cshard *sh, struct job *j)
 			 * again; but a newer one may be complete already */
 			if (o.newest < sh->val[block] || (j->fix & ~o.receivers))
 				j->again = true;
+			else
+				hold_back(sh, j->fix, o.newest);
 			return false;
 		}
 		j->want = sh->val[block] ? sh->val[block] : max_below(j, trusted, UINT64_MAX);

@@ -451,6 +451,16 @@ uint64_t co_write_deadline(const struct cshard *sh)
 	return sh->phase == CO_SERVING ? sh->scan_at : UINT64_MAX;
 }
 
+bool co_held(const struct cshard *sh, uint8_t slot)
+{
+	uint64_t hold = sh->rep[slot].hold;
+
+	for (const struct cop *op = sh->head; op && op->ver <= hold; op = op->next)
+		if (!((op->acked | op->lagged) >> slot & 1)) /* lagging: its region is marked */
+			return true;
+	return false;
+}
+
 void co_write_rep_down(struct cshard *sh, uint8_t slot)
 {
 	sh->rep[slot].asked_at = 0;

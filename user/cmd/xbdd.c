@@ -86,7 +86,9 @@ static void on_hook(struct loop_hook *h)
 			store_kick(d->store);
 		return;
 	}
-	replica_flush(d->replica, loop_now(&d->loop));
+	do
+		replica_flush(d->replica, loop_now(&d->loop));
+	while (io_disk_run(d->disk));
 	deadline = replica_deadline(d->replica);
 	if (deadline == UINT64_MAX)
 		loop_timer_cancel(&d->loop, &d->timer);

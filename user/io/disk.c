@@ -14,7 +14,7 @@
 
 static void start(struct disk_req *r);
 
-static void op_done(struct io_disk *d, struct disk_op *op, int res)
+void disk_op_done(struct io_disk *d, struct disk_op *op, int res)
 {
 	switch (op->kind) {
 	case DISK_READ:
@@ -95,7 +95,7 @@ static void req_end(struct disk_req *r, int res)
 			d->wait_tail = &d->wait;
 		req_begin(d, more);
 	}
-	op_done(d, op, res);
+	disk_op_done(d, op, res);
 }
 
 /* Index of the registered buffer that holds all of [buf, buf + len), or -1. */
@@ -224,6 +224,10 @@ static void submit(struct disk *disk, struct disk_op *op)
 		XBD_ASSERT(op->offset <= disk->size && op->len <= disk->size - op->offset);
 	}
 	op->next = NULL;
+	if (d->info.memory) {
+		disk_memory_submit(d, op);
+		return;
+	}
 	if (d->free) {
 		req_begin(d, op);
 		return;
@@ -249,6 +253,9 @@ static void setup(struct io_disk *d, struct loop *l, int fd, const struct disk_p
 	d->info.fixed_file = d->file >= 0;
 	d->info.block_device = p->block_device;
 	d->info.mem_align = p->mem_align;
+	d->info.memory = p->memory;
+	if (p->memory)
+		disk_memory_setup(d);
 	d->bounce_tail = &d->bounce_wait;
 	d->wait_tail = &d->wait;
 	for (unsigned i = IO_DISK_DEPTH; i-- > 0;) {
@@ -332,6 +339,8 @@ void io_disk_close(struct io_disk *d)
 	if (!d)
 		return;
 	XBD_ASSERT(!d->inflight && !d->wait);
+	if (d->info.memory)
+		disk_memory_close(d);
 	if (d->nareas)
 		(void)io_uring_unregister_buffers(&d->loop->ring);
 	loop_file_remove(d->loop, d->file);

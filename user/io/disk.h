@@ -32,13 +32,15 @@ struct io_disk;
 	X(copied_ops, "operations that went through a bounce buffer")                              \
 	X(resumed, "transfers continued after a part")                                             \
 	X(queued, "operations that had to wait for a slot")                                        \
-	X(errors, "operations that failed")
+	X(errors, "operations that failed")                                                        \
+	X(inline_calls, "system calls for files in memory")
 
 struct io_disk_info {
 	bool direct;	    /* O_DIRECT in use; false = the file system refused it */
 	bool fixed_file;    /* registered file in use */
 	bool fixed_buffers; /* registered buffers in use */
 	bool block_device;
+	bool memory;	    /* a file in memory: plain system calls instead of io_uring */
 	uint32_t mem_align; /* bytes: buffers aligned less than that are copied */
 #define X(name, text) uint64_t name;
 	IO_DISK_COUNTERS(X)
@@ -56,6 +58,12 @@ int io_disk_open(struct io_disk **out, struct loop *l, const char *path, const c
  */
 int io_disk_register(struct io_disk *d, const struct iovec *areas, unsigned n);
 struct disk *io_disk_get(struct io_disk *d);
+/*
+ * Carry out what is queued for a file in memory; returns how many operations completed (always 0
+ * for other files, whose completions come through the loop). It runs at the end of each turn by
+ * itself; a daemon that wants to answer in the same turn calls it from its own hook.
+ */
+unsigned io_disk_run(struct io_disk *d);
 void io_disk_info(const struct io_disk *d, struct io_disk_info *out);
 /* No op may be in flight. NULL is fine. */
 void io_disk_close(struct io_disk *d);

@@ -31,7 +31,10 @@ struct io_disk {
 	struct disk_req *bounce_user; /* NULL = free */
 	struct disk_req *bounce_wait, **bounce_tail;
 	struct disk_req *free;
-	struct disk_op *wait, **wait_tail; /* no free request */
+	struct disk_op *wait, **wait_tail;    /* no free request */
+	struct disk_op *mem_head, **mem_tail; /* file in memory: to be carried out this turn */
+	struct loop_hook hook;		      /* file in memory only */
+	bool ran;			      /* something completed in the last hook */
 	unsigned inflight;
 	struct disk_req reqs[IO_DISK_DEPTH];
 };
@@ -41,9 +44,18 @@ struct disk_probe {
 	uint64_t size;
 	uint32_t block_size, mem_align;
 	bool direct, block_device, volatile_cache, discard;
+	bool memory; /* tmpfs */
 };
 
 /* Open and lock `path`; *fd and *p on success. why: at least 512 bytes. */
 int disk_probe_open(const char *path, int *fd, struct disk_probe *p, char *why, size_t why_size);
+
+/* Count and complete an op. */
+void disk_op_done(struct io_disk *d, struct disk_op *op, int res);
+
+/* disk_memory.c */
+void disk_memory_setup(struct io_disk *d);
+void disk_memory_submit(struct io_disk *d, struct disk_op *op);
+void disk_memory_close(struct io_disk *d);
 
 #endif

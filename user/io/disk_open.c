@@ -101,6 +101,7 @@ static int probe_file(struct open_ctx *c, int fd, const struct stat *st)
 	p->block_size = tmpfs || !p->direct ? 512 : BLOCK_MAX;
 	p->mem_align = tmpfs || !p->direct ? 1 : BLOCK_MAX;
 	p->volatile_cache = !tmpfs;
+	p->memory = tmpfs;
 	/* Past the end of the file: changes nothing, tells whether the file system can. */
 	p->discard = fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, st->st_size,
 			       BLOCK_MAX) == 0;

@@ -179,7 +179,7 @@ static void registered_buffers_carry_transfers(void **state)
 	assert_memory_equal(c, b + 4096, 4096);
 	io_disk_info(disk, &info);
 	assert_true(info.fixed_buffers);
-	assert_int_equal(info.fixed_ops, 2);
+	assert_int_equal(info.fixed_ops, info.memory ? 0 : 2); /* no io_uring for memory */
 	io_disk_close(disk);
 	disk = NULL;
 	free(a), free(b), free(c);
@@ -212,7 +212,7 @@ static void more_ops_than_slots_wait_their_turn(void **state)
 		assert_int_equal(ops[i].op.res, 0);
 	}
 	io_disk_info(disk, &info);
-	assert_int_equal(info.queued, N - IO_DISK_DEPTH);
+	assert_int_equal(info.queued, info.memory ? 0 : N - IO_DISK_DEPTH);
 	free(w);
 }
 

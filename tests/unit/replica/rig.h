@@ -60,7 +60,8 @@ void rig_restart(struct rig *g);
 struct xbd_send rig_ask(struct rig *g, uint8_t type, uint32_t epoch);
 /*
  * WRITE of blocks [block, block + count) with version `ver`, or REPAIR to it (count 1, the version
- * held must be `expect`). The content follows from version and block: rig_content.
+ * held must be `expect`). The content follows from version and block: rig_content. It lies in one
+ * place: send a message before the next is made.
  */
 struct xbd_send rig_write(uint64_t ver, uint32_t block, uint16_t count);
 struct xbd_send rig_repair(struct rig *g, uint32_t epoch, uint32_t block, uint64_t expect,

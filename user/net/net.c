@@ -112,7 +112,8 @@ static bool busy(struct loop_hook *h)
 static int find_interface(struct net *n, const struct net_config *cfg, char *why)
 {
 	int err = iface_find(&n->iface, cfg->interface, (const struct sockaddr *)&cfg->listen);
-	bool needed = cfg->interface || cfg->transport == NET_XDP;
+	bool insists = cfg->transport == NET_XDP && cfg->side == XBD_SIDE_STORE;
+	bool needed = cfg->interface || insists;
 
 	if (err && needed) {
 		snprintf(why, NET_WHY, "%s%s: %s", cfg->interface ? "interface " : "",
@@ -154,7 +155,7 @@ static const char *no_xdp(const struct net *n, const struct net_config *cfg)
 	if (cfg->transport == NET_UDP)
 		return "UDP asked for";
 	if (cfg->side != XBD_SIDE_STORE)
-		return "AF_XDP is for storage nodes";
+		return "exporting hosts use UDP";
 	if (!n->iface.index)
 		return "no interface named and the listen address belongs to none";
 	if (n->iface.loopback)
@@ -181,7 +182,8 @@ static int open_xdp(struct net *n, const struct net_config *cfg, char *why)
 	}
 	if (!err)
 		err = xdp_set_keys(n->xdp, &n->kr);
-	if (!err || cfg->transport == NET_XDP)
+	/* one setting for a whole cluster: clients have no AF_XDP to insist on */
+	if (!err || (cfg->transport == NET_XDP && cfg->side == XBD_SIDE_STORE))
 		return err;
 	snprintf(n->info.why, sizeof(n->info.why), "%s", why);
 	return 0;

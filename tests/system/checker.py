@@ -178,10 +178,17 @@ class Checker:
                 self.disconnect()
 
     def read_all(self):
-        self.connect()
-        for first in range(0, BLOCKS, RUN_MAX):
-            self.submit(READ, first, RUN_MAX)
-            self.take_reply()
+        unread = list(range(0, BLOCKS, RUN_MAX))
+        while unread:
+            try:
+                if self.client is None:
+                    self.connect()
+                self.submit(READ, unread[-1], RUN_MAX)
+                self.take_reply()
+                unread.pop()
+            except OSError:  # the socket of a host that was fenced
+                self.check_stall()
+                self.disconnect()
 
 
 def main():

@@ -138,12 +138,19 @@ static uint32_t newest_synced(const struct cshard *sh, const struct xbd_record *
 	return newest;
 }
 
+/*
+ * Epochs between the record's and the voters' were opened and never served: their record would be
+ * here. They are left out, so that a row of failed openings does not push out the last served
+ * epoch: a store that must step back behind that one takes its copy of acknowledged writes out of
+ * the quorum.
+ */
 static void set_lineage(struct cshard *sh, const struct xbd_state *st)
 {
 	sh->nlin = 1;
 	sh->lin[0] = sh->epoch;
 	for (unsigned i = 0; i < st->nlin && sh->nlin < XBD_LINEAGE_MAX; i++)
-		sh->lin[sh->nlin++] = st->lin[i];
+		if (st->lin[i] == st->synced || st->lin[i] <= sh->hi.epoch)
+			sh->lin[sh->nlin++] = st->lin[i];
 }
 
 static bool in_lineage(const struct cshard *sh, uint32_t epoch)

@@ -194,6 +194,18 @@ static void push_history(struct xbd_state *st)
 	st->nhist = (uint8_t)(keep + 1);
 }
 
+/* Only ancestors of the content are of use; the others may not push them out. */
+static void prune_history(struct xbd_state *st, const struct xbd_sync *sy)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < st->nhist; i++)
+		if (in_lineage(sy->lin, sy->nlin, st->hist[i].epoch))
+			st->hist[n++] = st->hist[i];
+	memset(st->hist + n, 0, (XBD_HISTORY_MAX - n) * sizeof(*st->hist));
+	st->nhist = (uint8_t)n;
+}
+
 void rep_on_sync(struct replica *r, struct rshard *sh, const struct xbd_msg *m)
 {
 	const struct xbd_state *st = rep_state(r, sh->id);
@@ -213,6 +225,7 @@ void rep_on_sync(struct replica *r, struct rshard *sh, const struct xbd_msg *m)
 	op = rep_state_begin(r, sh, m);
 	if (!op)
 		return;
+	prune_history(&op->u.state, &sy);
 	push_history(&op->u.state);
 	op->u.state.synced = epoch;
 	op->u.state.comp = XBD_VER(epoch, 0);

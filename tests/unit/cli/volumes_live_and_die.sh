@@ -10,6 +10,7 @@ base=$((20000 + RANDOM % 10000))
 declare -A pid
 bad=0
 
+# shellcheck disable=SC2317 # the trap runs it
 cleanup() {
 	for n in "${!pid[@]}"; do
 		kill -KILL "${pid[$n]}"
@@ -99,7 +100,7 @@ refused 'not enough space' volume create v2 --size 1T
 refused '4 replicas need 4 nodes' volume create v2 --size 1G --replicas 4
 
 # A store that is full takes back what the others made.
-refused 'node n3' volume create v2 --size 200M --shard-size 128M
+refused 'has no room for more shards' volume create v2 --size 200M --shard-size 128M
 refused 'no volume "v2"' volume info v2
 [ "$(shards_of)" = 3 ] || fail "shards of a volume that was not made are counted"
 
@@ -115,6 +116,21 @@ start 2
 ok 'deleted' volume delete v1
 ok 'no volumes' volume list
 [ "$(shards_of)" = 0 ] || fail "shards of a deleted volume are counted"
+
+# An export on another host, with a run directory of its own: its leases keep the volume alive.
+ok '2 replicas' volume create v4 --size 10M --replicas 2 --nodes n1,n2
+mkdir "$dir/run2"
+"$xbd" --meta "$dir/meta" --run-dir "$dir/run2" export v4 --transport udp >"$dir/ready" 2>"$dir/log" &
+pid[export]=$!
+for _ in $(seq 100); do
+	! grep -q '^ready nbd+unix:' "$dir/ready" || break
+	sleep 0.1
+done
+refused 'volume v4 is in use' volume delete v4
+ok 'v4' volume info v4
+kill -0 "${pid[export]}" || fail 'the export ended'
+stop export
+ok 'deleted' volume delete v4
 
 # Another store under an old address: it is never touched.
 ok '1 replica, 1 shard' volume create v3 --size 10M --replicas 1 --nodes n1

@@ -94,6 +94,12 @@ static int job_fail(const struct jobs *j, const struct meta_node *n, const struc
 				"volume %s is in use: node %s says that the lease of an export is "
 				"running; stop that export first",
 				j->v->name, n->name);
+	/* an empty shard takes no data slots: it is the store's table of shards that is full */
+	if (!call->err && call->answer == XBD_T_CREATED && call->status == XBD_S_NOSPACE)
+		return cli_fail(j->c,
+				"node %s (%s) has no room for more shards: deleted ones count too; "
+				"a store gets more by \"xbd node init --shards-max\"",
+				n->name, n->addr);
 	return cli_fail(j->c, "node %s (%s) %s%s", n->name, n->addr,
 			call->err ? "" : "says: ", wire_error(call));
 }

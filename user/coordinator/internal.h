@@ -236,6 +236,8 @@ void co_write_tick(struct cshard *sh);
 uint64_t co_write_deadline(const struct cshard *sh);
 /* Does the slot still lack a write that stands for a repair? */
 bool co_held(const struct cshard *sh, uint8_t slot);
+/* Send the write of this version, if it is not complete, to these slots too. Returns to which. */
+uint8_t co_write_include(struct cshard *sh, uint64_t ver, uint8_t slots);
 void co_write_rep_down(struct cshard *sh, uint8_t slot);
 void co_write_rep_up(struct cshard *sh, uint8_t slot);
 void co_write_rep_lost(struct cshard *sh, uint8_t slot);

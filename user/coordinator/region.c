@@ -217,8 +217,13 @@ static bool choose_version(struct cshard *sh, struct job *j)
 		trusted = co_synced(sh) & j->ask;
 		if ((o.writing || (j->fix & ~o.holders)) && XBD_RULE(D3_INFLIGHT)) {
 			/* the newest write brings them up to date itself, or marks the region
-			 * again; but a newer one may be complete already */
-			if (o.newest < sh->val[block] || (j->fix & ~o.receivers))
+			 * again; but a newer one may be complete already. It may need the vote of
+			 * a store that cannot be synced without it. */
+			uint8_t lack = j->fix & (uint8_t)~o.receivers;
+
+			if (o.newest >= sh->val[block] && lack)
+				lack &= (uint8_t)~co_write_include(sh, o.newest, lack);
+			if (o.newest < sh->val[block] || lack)
 				j->again = true;
 			else
 				hold_back(sh, j->fix, o.newest);

@@ -474,23 +474,43 @@ void co_write_rep_down(struct cshard *sh, uint8_t slot)
 	}
 }
 
+/* Send the write to this slot too, and count its answer. */
+static void include(struct cop *op, uint8_t slot)
+{
+	struct cshard *sh = op->sh;
+
+	if (!(op->sent >> slot & 1) || (op->acked >> slot & 1) || (op->lagged >> slot & 1))
+		sh->rep[slot].inflight_bytes += op_bytes(op);
+	op->sent |= bit8(slot);
+	op->acked &= (uint8_t)~bit8(slot);
+	op->lagged &= (uint8_t)~bit8(slot);
+	op->again_at[slot] = sh->co->now;
+	op->tries[slot] = 0;
+	sh->scan_at = sh->co->now;
+}
+
 /* Back, or counted from now on: writes that are not complete may need its vote. */
 void co_write_rep_up(struct cshard *sh, uint8_t slot)
 {
 	if (!(co_targets(sh) >> slot & 1))
 		return;
-	for (struct cop *op = sh->head; op; op = op->next) {
-		if (op->phase != COP_WRITE || (op->voted >> slot & 1))
-			continue;
-		if (!(op->sent >> slot & 1) || (op->acked >> slot & 1) || (op->lagged >> slot & 1))
-			sh->rep[slot].inflight_bytes += op_bytes(op);
-		op->sent |= bit8(slot);
-		op->acked &= (uint8_t)~bit8(slot);
-		op->lagged &= (uint8_t)~bit8(slot);
-		op->again_at[slot] = sh->co->now;
-		op->tries[slot] = 0;
-	}
+	for (struct cop *op = sh->head; op; op = op->next)
+		if (op->phase == COP_WRITE && !(op->voted >> slot & 1))
+			include(op, slot);
 	sh->scan_at = sh->co->now;
+}
+
+uint8_t co_write_include(struct cshard *sh, uint64_t ver, uint8_t slots)
+{
+	struct cop *op = *ring_slot(sh, XBD_VER_SEQ(ver));
+
+	if (!op || op->ver != ver || op->phase != COP_WRITE)
+		return 0;
+	slots &= co_targets(sh);
+	for (uint8_t i = 0; i < XBD_REPLICAS_MAX; i++)
+		if (slots >> i & 1)
+			include(op, i);
+	return slots;
 }
 
 /* To the head of the blocked ones, in its old place among those on the same blocks. */

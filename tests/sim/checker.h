@@ -33,7 +33,7 @@
 
 #define CELLS_MAX	  8u
 #define CHECKER_SHARDS	  2u
-#define CHECKER_INSTANCES 64u
+#define CHECKER_INSTANCES 256u
 
 struct part;
 struct cblock;

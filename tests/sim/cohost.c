@@ -88,7 +88,8 @@ struct host *cohost_start(struct sim *s)
 	struct co_shard_config shards[SHARDS_MAX];
 	struct co_config cfg = {0};
 
-	if (!h || s->instances == INSTANCES_MAX)
+	/* some are kept for the last phase */
+	if (!h || s->instances >= (s->liveness ? INSTANCES_MAX : INSTANCES_MAX / 2))
 		return NULL;
 	fill_config(s, &cfg, shards);
 	h->inst = s->instances++;

@@ -29,7 +29,7 @@
 #define COS_MAX	      6u /* addresses of coordinators */
 #define HOSTS_MAX     (HOST_CO0 + COS_MAX)
 #define SHARDS_MAX    2u
-#define INSTANCES_MAX 64u /* coordinators ever started in a seed */
+#define INSTANCES_MAX CHECKER_INSTANCES /* coordinators ever started in a seed */
 #define MS	      1000000ull
 #define US	      1000ull
 #define NEVER	      UINT64_MAX

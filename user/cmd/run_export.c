@@ -85,6 +85,7 @@ static int run(struct plan *p)
 		.nshards = p->v.nshards,
 		.export_name = cmd_opt(&c->line, "name"),
 		.read_only = cmd_opt(&c->line, "read-only") != NULL,
+		.quiet = cmd_opt(&c->line, "quiet") != NULL,
 	};
 
 	return export_run(&args) ? CMD_FAILED : CMD_OK;

@@ -32,6 +32,7 @@ const struct cmd_opt cmd_xbdd_opts[] = {
 	 .text = "how packets come in: auto takes XDP where it works and UDP sockets else, xdp "
 		 "fails "
 		 "instead"},
+	{"quiet", NULL, OPT_FLAG, .text = "log only what is wrong"},
 	{NULL},
 };
 
@@ -82,6 +83,7 @@ static const struct cmd_opt opts_export[] = {
 	{"interface", "IF", OPT_CONF, "export.interface", .text = "network interface for XDP"},
 	{"transport", "auto|xdp|udp", OPT_CONF, "export.transport",
 	 .text = "how packets come in: auto takes XDP where it works and UDP sockets else"},
+	{"quiet", NULL, OPT_FLAG, .text = "log only what is wrong"},
 	{NULL},
 };
 

@@ -19,6 +19,7 @@
 
 #define RING_ENTRIES 1024u
 #define TIMERS	     64u
+#define GATE_REQS    8192u /* more than the NBD server has buffers */
 #define STOP_MS	     5000u /* how long requests may take to end when asked to stop */
 #define WHY	     512
 
@@ -242,6 +243,13 @@ static int start_co(struct export *x)
 	if (!x->co)
 		return failed(-ENOMEM, a->volume,
 			      "no memory, or its record is beyond the limits of this version");
+	x->gated = c->on_no_quorum == CONF_IO_ERROR;
+	if (x->gated) {
+		err = gate_init(&x->gate, x->co, (uint64_t)a->shard_blocks * XBD_BLOCK_SIZE,
+				c->no_quorum_ms, GATE_REQS);
+		if (err)
+			return failed(err, a->volume, NULL);
+	}
 	loop_hook_add(&x->loop, &x->last);
 	co_open(x->co, loop_now(&x->loop));
 	x->fresh = true;
@@ -324,6 +332,7 @@ static int stop(struct export *x)
 	co_free(x->co);
 	x->co = NULL;
 	nbd_server_close(x->nbd);
+	gate_free(&x->gate);
 	net_close(x->net);
 	loop_signals_stop(&x->signals);
 	loop_free(&x->loop);

@@ -5,6 +5,7 @@
 
 #include "admin/admin.h"
 #include "export/export.h"
+#include "export/gate.h"
 #include "io/signals.h"
 #include "nbd/server.h"
 #include "net/net.h"
@@ -30,10 +31,13 @@ struct export
 	char unix_path[CONF_PATH_MAX + XBD_NAME_MAX + 8]; /* "" = none */
 	struct sockaddr_storage tcp;			  /* ss_family 0 = none */
 	char tcp_text[XBD_ADDR_TEXT];
+	struct gate gate; /* on_no_quorum = io-error only */
+	bool gated;
 	uint64_t start_ns;
 	uint64_t strangers; /* packets from addresses that are no node's */
 	unsigned signals_seen;
 	bool fresh;   /* submits or messages since the last co_tick */
+	bool changed; /* a shard has changed its phase since then */
 	bool drained; /* the NBD server has ended */
 	bool late;    /* it did not in time */
 	int err;      /* why the process ends */
@@ -45,6 +49,8 @@ extern const struct net_ops export_net_ops;
 void export_nbd_submit(void *ctx, struct co_req *req);
 /* Coordinator's work that is due, and when it must come next. */
 void export_tick(struct export *x);
+/* Every shard is open and has a majority of replicas. */
+bool export_serves(const struct export *x);
 
 /* note.c: the coordinator's notes as log lines. */
 void export_note(struct export *x, enum co_note what, uint32_t shard, uint8_t slot, uint64_t arg);

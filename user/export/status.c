@@ -63,7 +63,7 @@ static json_t *status(void *ctx, const json_t *req)
 
 	net_info(x->net, &net);
 	json_object_set_new(j, "volume", volume_json(x));
-	json_object_set_new(j, "serving", json_boolean(co_serving(x->co)));
+	json_object_set_new(j, "serving", json_boolean(export_serves(x)));
 	json_object_set_new(j, "dead", json_boolean(co_dead(x->co)));
 	json_object_set_new(j, "clients", json_integer(clients));
 	json_object_set_new(j, "listen", listen_json(x));

@@ -136,7 +136,8 @@ static int open_direct(struct open_ctx *c, const struct stat *st, int *fd)
 	if (*fd >= 0)
 		return 0;
 	if (errno == EBUSY)
-		return fail(c, -XBD_EINUSE, "in use: mounted, or part of another device");
+		return fail(c, -XBD_EINUSE,
+			    "in use: mounted, part of another device, or served already");
 	return fail(c, -errno, "cannot open: %s", strerror(errno));
 }
 

@@ -13,7 +13,8 @@
 #define RTO_MAX_NS    (250 * NS_MS)
 #define CTL_FIRST_NS  (20 * NS_MS) /* first repetition of a control message */
 #define CTL_MAX_NS    (200 * NS_MS)
-#define GATHER_NS     (30 * NS_MS) /* wait for more promises once a majority is there */
+#define GATHER_NS     (30 * NS_MS)  /* wait for more promises once a majority is there */
+#define PAIR_WAIT_NS  (200 * NS_MS) /* ... and for the second store of a pair to be synced */
 #define GATHER_MAX_NS (1000 * NS_MS)
 #define STUCK_NS      (1500 * NS_MS) /* opening without progress: start over */
 #define DOWN_NS	      (500 * NS_MS)  /* silent that long although asked: down */
@@ -101,6 +102,7 @@ struct cshard {
 	uint64_t base;
 	uint32_t newest; /* highest synced epoch among those resolved from: voters have it */
 	uint64_t gather_ns;
+	uint64_t first_sync_at; /* when the first store was synced in this epoch; 0 = none */
 	uint64_t seq, reqno;
 	uint64_t majority_at, progress_at, retry_at, lease_at, served_at;
 	uint64_t d_change_at; /* D should change since; 0 = no */

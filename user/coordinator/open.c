@@ -38,6 +38,7 @@ void co_open_shard(struct cshard *sh, uint32_t epoch)
 	sh->reopen = false;
 	sh->seq = sh->reqno = 0;
 	sh->majority_at = 0;
+	sh->first_sync_at = 0;
 	sh->d_change_at = 0;
 	sh->retry_at = 0;
 	sh->progress_at = sh->co->now;
@@ -192,9 +193,23 @@ static bool enough_synced(const struct cshard *sh)
 	return n >= sh->rec.w;
 }
 
+/* A pair's D is made of who is synced: give the second voter the time for it, or the shard would
+ * have to open again at once to count it. */
+static bool wait_for_pair(const struct cshard *sh)
+{
+	if (sh->hi.n != 2 || uuid_zero(&sh->hi.witness) || !sh->first_sync_at ||
+	    sh->co->now >= sh->first_sync_at + PAIR_WAIT_NS)
+		return false;
+	for (uint8_t i = 0; i < 2; i++)
+		if (sh->rep[i].voter && sh->rep[i].alive && !sh->rep[i].synced &&
+		    !sh->rep[i].failed_at)
+			return true;
+	return false;
+}
+
 static void step_resolving(struct cshard *sh)
 {
-	if (!co_synced(sh) && XBD_RULE(A16_SYNC_FIRST))
+	if ((!co_synced(sh) && XBD_RULE(A16_SYNC_FIRST)) || wait_for_pair(sh))
 		return;
 	co_make_record(sh);
 	if (!enough_synced(sh) && XBD_RULE(A16_SYNC_FIRST))
@@ -286,6 +301,8 @@ uint64_t co_open_deadline(const struct cshard *sh)
 		at = sh->majority_at + sh->gather_ns;
 	if (sh->phase == CO_RESOLVING || sh->phase == CO_ACCEPTING)
 		at = sh->progress_at + STUCK_NS;
+	if (sh->phase == CO_RESOLVING && wait_for_pair(sh))
+		at = min_u64(at, sh->first_sync_at + PAIR_WAIT_NS);
 	FOR_SLOTS (sh, i) {
 		uint8_t type = next_ctl(sh, i);
 
@@ -340,6 +357,8 @@ static void on_synced(struct cshard *sh, uint8_t slot)
 		return;
 	rep->synced = true;
 	sh->progress_at = sh->co->now;
+	if (!sh->first_sync_at)
+		sh->first_sync_at = sh->co->now;
 	co_note(sh, CO_NOTE_SYNCED, slot, sh->epoch);
 	if (sh->phase != CO_SERVING)
 		return;

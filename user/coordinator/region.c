@@ -229,6 +229,10 @@ static bool choose_version(struct cshard *sh, struct job *j)
 				hold_back(sh, j->fix, o.newest);
 			return false;
 		}
+		if (!sh->val[block] && !trusted) {
+			j->again = true; /* nobody is here who knows */
+			return false;
+		}
 		j->want = sh->val[block] ? sh->val[block] : max_below(j, trusted, UINT64_MAX);
 	}
 	/* a version has one content, whoever holds it: not only the trusted ones may give it */

@@ -274,6 +274,7 @@ void faults_stop(struct sim *s)
 	memset(s->blocked, 0, sizeof(s->blocked));
 	s->opt.loss = s->opt.loss ? prng_below(&s->fault, 50) : 0;
 	s->opt.flip = s->opt.straggle = 0;
+	s->opt.fence /= 2;
 	for (uint32_t i = 0; i < HOSTS_MAX; i++) {
 		struct host *h = &s->host[i];
 

@@ -70,7 +70,7 @@ static void draw_base(struct options *o, struct prng *p)
 	o->co_ops = PICK(p, 16, 32, 64);
 	o->node_ops = PICK(p, 32, 64, 128);
 	o->node_kib = PICK(p, 1024, 2048);
-	o->fence = maybe(p, 500, 1000);
+	o->fence = maybe(p, 500, 950);
 	o->skew_ms = maybe(p, 1, 100000);
 	o->drift_pct = maybe(p, 1, 4);
 }

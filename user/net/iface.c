@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <ifaddrs.h>
 #include <linux/ethtool.h>
+#include <linux/if_vlan.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -82,6 +83,39 @@ int iface_find(struct iface *out, const char *name, const struct sockaddr *addr)
 	}
 	close(fd);
 	return err;
+}
+
+static bool is_vlan(int fd, const char *name)
+{
+	struct vlan_ioctl_args args = {.cmd = GET_VLAN_VID_CMD};
+
+	snprintf(args.device1, sizeof(args.device1), "%s", name);
+	return ioctl(fd, SIOCGIFVLAN, &args) == 0;
+}
+
+static bool strips_vlan(int fd, const char *name)
+{
+	struct ethtool_value flags = {.cmd = ETHTOOL_GFLAGS};
+	struct ifreq req = {.ifr_data = (void *)&flags};
+
+	snprintf(req.ifr_name, sizeof(req.ifr_name), "%s", name);
+	return ioctl(fd, SIOCETHTOOL, &req) == 0 && flags.data & ETH_FLAG_RXVLAN;
+}
+
+bool iface_hides_vlan(const struct iface *i, const struct sockaddr *addr)
+{
+	char owner[IF_NAMESIZE];
+	bool hides;
+	int fd;
+
+	if (find_by_address(owner, addr) || !strcmp(owner, i->name))
+		return false;
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return false;
+	hides = is_vlan(fd, owner) && strips_vlan(fd, i->name);
+	close(fd);
+	return hides;
 }
 
 static bool take_address(struct xbd_address *out, const struct sockaddr *sa)

@@ -27,6 +27,12 @@ int iface_find(struct iface *out, const char *name, const struct sockaddr *addr)
 /* All its addresses, IPv4 mapped into IPv6. Their number (at most max) or negative errno. */
 int iface_addresses(const char *name, struct xbd_address *out, unsigned max);
 
+/*
+ * Is the address on a VLAN device above the interface while the interface strips VLAN tags? Then
+ * XDP on it cannot know which VLAN a frame belongs to.
+ */
+bool iface_hides_vlan(const struct iface *i, const struct sockaddr *addr);
+
 /* MTU of the route to an address, 0 if unknown. */
 uint32_t iface_path_mtu(const struct sockaddr *addr, socklen_t len);
 

@@ -160,6 +160,8 @@ static const char *no_xdp(const struct net *n, const struct net_config *cfg)
 		return "no interface named and the listen address belongs to none";
 	if (n->iface.loopback)
 		return "the loopback interface has no use for AF_XDP";
+	if (iface_hides_vlan(&n->iface, (const struct sockaddr *)&cfg->listen))
+		return "the interface strips VLAN tags: ethtool -K INTERFACE rxvlan off";
 	return NULL;
 }
 

@@ -17,7 +17,8 @@ struct cli {
 	uint64_t seeds, start, seconds;
 	unsigned jobs;
 	enum scenario sc;
-	bool trace, ablations, verbose;
+	bool trace, ablations, verbose, fresh;
+	const char *list;    /* file of scenario and seed per line */
 	uint64_t stop_after; /* violations */
 	const char *set[32];
 	unsigned nset;
@@ -175,6 +176,41 @@ static int run_seeds(const struct cli *c)
 	return !ok || r.violations ? 1 : 0;
 }
 
+/* A file of lines "SCENARIO SEED"; the rest of a line is a remark, as are lines with '#'. */
+static int run_list(struct cli *c)
+{
+	FILE *f = fopen(c->list, "r");
+	struct result sum = {0};
+	char line[256], name[32];
+	unsigned long seed;
+
+	if (!f) {
+		perror(c->list);
+		return 2;
+	}
+	c->seeds = 1;
+	c->jobs = 1;
+	while (fgets(line, sizeof(line), f)) {
+		struct result r = {0};
+
+		if (line[0] == '#' || sscanf(line, "%31s %lu", name, &seed) != 2)
+			continue;
+		c->sc = scenario_by_name(name);
+		c->start = seed;
+		if (c->sc == SC_END) {
+			fprintf(stderr, "%s: no scenario %s\n", c->list, name);
+			fclose(f);
+			return 2;
+		}
+		run_job(c, 0, &r);
+		add_result(&sum, &r);
+	}
+	fclose(f);
+	printf("listed seeds %lu, violations %lu\n", (unsigned long)sum.seeds,
+	       (unsigned long)sum.violations);
+	return sum.violations || !sum.seeds ? 1 : 0;
+}
+
 static int run_ablations(struct cli *c)
 {
 	unsigned found = 0;
@@ -203,7 +239,8 @@ static void usage(FILE *f)
 {
 	fprintf(f, "usage: sim [--seeds N] [--seed-start S] [--seconds T] [--jobs J]\n"
 		   "           [--scenario NAME] [--set OPTION=VALUE] [--trace] [--verbose]\n"
-		   "           [--ablate RULE] [--ablations] [--stop-after N]\nscenarios:\n");
+		   "           [--ablate RULE] [--ablations] [--stop-after N] [--fresh]\n"
+		   "           [--list FILE]\nscenarios:\n");
 #define X(name, text) fprintf(f, "  %-8s %s\n", #name, text);
 	SIM_SCENARIOS(X)
 #undef X
@@ -218,13 +255,11 @@ static void usage(FILE *f)
 }
 
 static const struct option longs[] = {
-	{"seeds", 1, 0, 'n'},	{"seed-start", 1, 0, 's'},
-	{"jobs", 1, 0, 'j'},	{"scenario", 1, 0, 'c'},
-	{"set", 1, 0, 'o'},	{"trace", 0, 0, 't'},
-	{"ablate", 1, 0, 'a'},	{"ablations", 0, 0, 'A'},
-	{"seconds", 1, 0, 'T'}, {"help", 0, 0, 'h'},
-	{"verbose", 0, 0, 'v'}, {"stop-after", 1, 0, 'x'},
-	{0, 0, 0, 0},
+	{"seeds", 1, 0, 'n'},	 {"seed-start", 1, 0, 's'}, {"jobs", 1, 0, 'j'},
+	{"scenario", 1, 0, 'c'}, {"set", 1, 0, 'o'},	    {"trace", 0, 0, 't'},
+	{"ablate", 1, 0, 'a'},	 {"ablations", 0, 0, 'A'},  {"seconds", 1, 0, 'T'},
+	{"list", 1, 0, 'l'},	 {"fresh", 0, 0, 'f'},	    {"help", 0, 0, 'h'},
+	{"verbose", 0, 0, 'v'},	 {"stop-after", 1, 0, 'x'}, {0, 0, 0, 0},
 };
 
 /* False: bad value. */
@@ -255,6 +290,12 @@ static bool take_option(struct cli *c, int opt, const char *arg)
 		return true;
 	case 't':
 		c->trace = true;
+		return true;
+	case 'l':
+		c->list = arg;
+		return true;
+	case 'f':
+		c->fresh = true;
 		return true;
 	case 'v':
 		c->verbose = true;
@@ -289,5 +330,11 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
+	if (c.fresh) {
+		c.start = (uint64_t)time(NULL) * 1000000 + (uint64_t)getpid() % 1000 * 1000;
+		printf("seeds from %lu on\n", (unsigned long)c.start);
+	}
+	if (c.list)
+		return run_list(&c);
 	return c.ablations ? run_ablations(&c) : run_seeds(&c);
 }

@@ -365,6 +365,14 @@ static bool take_fragment(struct cop *op, const struct xbd_msg *m, uint32_t firs
 	return true;
 }
 
+/* Part of the answer came: the rest follows at once or not at all. */
+static void flowing(struct cop *op)
+{
+	op->read_tries = 0;
+	op->read_backoff_ns = op->sh->rep[op->from].rto;
+	set_timer(op, op->read_backoff_ns);
+}
+
 void co_on_data(struct cshard *sh, uint8_t slot, const struct xbd_msg *m)
 {
 	struct cop *op = *by_no(sh->co, m->h.ver);
@@ -388,6 +396,8 @@ void co_on_data(struct cshard *sh, uint8_t slot, const struct xbd_msg *m)
 		other_store(op);
 	else if (op->todo == 0)
 		all_here(op);
+	else /* the answer is under way: what is late now is lost */
+		flowing(op);
 }
 
 void co_on_map(struct cshard *sh, uint8_t slot, const struct xbd_msg *m)
@@ -476,7 +486,11 @@ void co_read_freeze(struct cshard *sh)
 			op->scratch = NULL;
 			co_op_unlink(op);
 		}
-		op->phase = COP_BLOCKED;
-		co_op_block(op);
+		if (op->again) {
+			co_write_again(op);
+		} else {
+			op->phase = COP_BLOCKED;
+			co_op_block(op);
+		}
 	}
 }

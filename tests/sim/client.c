@@ -7,8 +7,9 @@
 #include "base/error.h"
 #include "sim.h"
 
-#define POOL 96u
-#define PAGE XBD_BLOCK_SIZE
+#define POOL	 96u
+#define PAGE	 XBD_BLOCK_SIZE
+#define PATIENCE (4500 * MS)
 
 struct creq {
 	struct co_req r;
@@ -93,14 +94,17 @@ static void check_map(struct sim *s, struct creq *q)
 
 static const char *const kind_names[] = {"READ", "WRITE", "TRIM", "ZERO", "FLUSH", "MAP"};
 
-/* Errors: being fenced is one; a damaged block may be another while faults last. */
+/* Errors: being fenced is one; a damaged block may be another while faults last, or when the
+ * coordinator has waited as long as it does for a store that may have a good copy. */
 static void check_error(struct sim *s, const struct creq *q)
 {
 	bool damage = s->total.corruptions || s->opt.fail_ms;
+	bool waited = s->now - q->since >= PATIENCE;
 
 	if (q->r.res == -XBD_EFENCED)
 		return;
-	if (q->r.res == -EIO && damage && !s->liveness && (q->r.kind == CO_READ || q->w))
+	if (q->r.res == -EIO && damage && (!s->liveness || waited) &&
+	    (q->r.kind == CO_READ || q->w))
 		return;
 	sim_fail(s, "co %u: %s of blocks %u+%u failed with %d", q->host->inst,
 		 kind_names[q->r.kind], q->block, q->n, q->r.res);

@@ -244,6 +244,7 @@ void co_write_rep_down(struct cshard *sh, uint8_t slot);
 void co_write_rep_up(struct cshard *sh, uint8_t slot);
 void co_write_rep_lost(struct cshard *sh, uint8_t slot);
 void co_write_freeze(struct cshard *sh);
+void co_write_again(struct cop *op);
 uint8_t co_eligible(const struct cshard *sh);
 uint8_t co_targets(const struct cshard *sh);
 

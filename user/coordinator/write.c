@@ -514,7 +514,7 @@ uint8_t co_write_include(struct cshard *sh, uint64_t ver, uint8_t slots)
 }
 
 /* To the head of the blocked ones, in its old place among those on the same blocks. */
-static void block_again(struct cop *op)
+void co_write_again(struct cop *op)
 {
 	struct co *co = op->sh->co;
 
@@ -541,7 +541,7 @@ void co_write_freeze(struct cshard *sh)
 			continue;
 		}
 		leave(op);
-		block_again(op);
+		co_write_again(op);
 	}
 	XBD_ASSERT(!sh->head);
 	sh->scan_at = UINT64_MAX;

@@ -179,22 +179,47 @@ static int check_cluster(struct xbdd *d)
 	return -XBD_ECONFIG;
 }
 
+/* One line on what the store is. */
+static void log_store(const struct xbdd *d)
+{
+	char uuid[XBD_UUID_TEXT], size[32];
+	struct io_disk_info disk;
+	struct store_info info;
+
+	store_info(d->store, &info);
+	io_disk_info(d->disk, &disk);
+	xbd_uuid_text(&info.uuid, uuid);
+	text_size_human(info.disk_bytes, size, sizeof(size));
+	log_info("%s: store %s, %s, %u shards, start %llu%s", d->conf.node.store, uuid, size,
+		 info.shards, (unsigned long long)info.boot,
+		 disk.direct ? "" : "; its file system refuses direct I/O: the page cache is used");
+}
+
 static int start_store(struct xbdd *d)
 {
 	const char *why = NULL;
 	int err = io_disk_open(&d->disk, &d->loop, d->conf.node.store, &why);
 
-	if (err)
-		return failed(err, "store", why);
+	if (err) {
+		failed(err, "store", why);
+		if (err == -ENOENT)
+			log_warn("a store is made by: xbd node init %s", d->conf.node.store);
+		return err;
+	}
 	d->store = store_new(io_disk_get(d->disk));
 	if (!d->store)
 		return failed(-ENOMEM, d->conf.node.store, NULL);
 	d->store_err = 1;
 	store_open(d->store, store_ended, d);
 	err = store_wait(d);
-	if (err)
-		return failed(err, d->conf.node.store, store_why(d->store));
+	if (err) {
+		failed(err, d->conf.node.store, store_why(d->store));
+		if (err == -XBD_EFORMAT)
+			log_warn("a store is made by: xbd node init %s", d->conf.node.store);
+		return err;
+	}
 	d->store_open = true;
+	log_store(d);
 	return check_cluster(d);
 }
 

@@ -200,6 +200,7 @@ struct store {
 	int fail_error;
 	bool delivering, discard_off;
 	struct fmt_super *super; /* last one written, or being written */
+	uint8_t super_order[FMT_SUPER_COPIES]; /* in which its copies are written */
 	uint8_t *scratch[2];	 /* SCRATCH bytes each */
 	uint8_t *verify;	 /* XBD_OP_BLOCKS blocks */
 	uint64_t ckpt_lsn;	 /* the journal after this one is needed */
@@ -327,6 +328,8 @@ int layout_check(const struct fmt_super *sb, uint64_t disk_bytes);
 uint32_t page_crc(uint64_t seed, const void *page);
 void page_seal(const struct fmt_super *sb, void *page, uint32_t magic);
 bool page_ok(const struct fmt_super *sb, const void *page, uint32_t magic);
+/* Which copies to write first: those that do not carry the current superblock. */
+void super_order(struct store *st, const bool *current);
 void super_write(struct store *st, void (*next)(struct store *st, int err));
 bool super_valid(const struct fmt_super *sb);
 uint64_t super_offset(uint64_t bytes, uint32_t copy);

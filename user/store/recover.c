@@ -261,6 +261,7 @@ static int choose(struct store *st)
 {
 	struct recover *r = st->rec;
 	const struct fmt_super *best = NULL;
+	bool current[FMT_SUPER_COPIES];
 	unsigned valid = 0;
 
 	for (unsigned i = 0; i < FMT_SUPER_COPIES; i++) {
@@ -281,6 +282,9 @@ static int choose(struct store *st)
 		return st->serial.failed ? -EIO : -XBD_EFORMAT;
 	if (!best)
 		return -XBD_ECORRUPT;
+	for (unsigned i = 0; i < FMT_SUPER_COPIES; i++)
+		current[i] = r->super_ok[i] && !memcmp(best, &r->super[i], sizeof(*best));
+	super_order(st, current);
 	*st->super = *best;
 	st->super->seq = r->seq;
 	return layout_check(st->super, st->disk->size);

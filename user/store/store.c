@@ -354,6 +354,8 @@ struct store *store_new(struct disk *disk)
 		store_free(st);
 		return NULL;
 	}
+	for (uint8_t i = 0; i < FMT_SUPER_COPIES; i++)
+		st->super_order[i] = i;
 	for (unsigned i = 0; i < CKPT_BUFS; i++)
 		st->ckpt.bufs[i].buf = st->scratch[0] + (size_t)i * CKPT_PAGES * FMT_PAGE;
 	ops_init(&st->queue);

@@ -2,7 +2,8 @@
 /*
  * The superblock: four copies, written one after the other, each with FUA. The newest sequence
  * number that two valid copies carry is the truth, so the old one holds until the second copy of
- * the new one is on disk.
+ * the new one is on disk. Copies that do not carry the truth are written first: one crash after the
+ * other in the middle of this leaves two good ones, too.
  */
 #include <string.h>
 
@@ -21,6 +22,16 @@ bool super_valid(const struct fmt_super *sb)
 	       sb->crc == page_crc(sb->seed, sb);
 }
 
+static void super_step(struct store *st, int res);
+
+static void write_copy(struct store *st)
+{
+	uint32_t copy = st->super_order[st->serial.copy];
+
+	st_serial(st, DISK_WRITE, super_offset(st->super->bytes, copy), st->super, FMT_PAGE,
+		  super_step);
+}
+
 static void super_step(struct store *st, int res)
 {
 	struct serial *s = &st->serial;
@@ -33,8 +44,18 @@ static void super_step(struct store *st, int res)
 		s->super_next(st, 0);
 		return;
 	}
-	st_serial(st, DISK_WRITE, super_offset(st->super->bytes, s->copy), st->super, FMT_PAGE,
-		  super_step);
+	write_copy(st);
+}
+
+void super_order(struct store *st, const bool *current)
+{
+	uint8_t n = 0;
+
+	for (unsigned pass = 0; pass < 2; pass++)
+		for (uint8_t i = 0; i < FMT_SUPER_COPIES; i++)
+			if (current[i] == (pass == 1))
+				st->super_order[n++] = i;
+	XBD_ASSERT(n == FMT_SUPER_COPIES);
 }
 
 /* Raises seq, writes st->super to all copies; next(err) once the last one is durable. */
@@ -46,5 +67,5 @@ void super_write(struct store *st, void (*next)(struct store *st, int err))
 	page_seal(st->super, st->super, FMT_SUPER_MAGIC);
 	s->super_next = next;
 	s->copy = 0;
-	st_serial(st, DISK_WRITE, 0, st->super, FMT_PAGE, super_step);
+	write_copy(st);
 }

@@ -210,6 +210,10 @@ static void opened(void *ctx, int err)
 	struct boot *b = boot_of(st);
 	struct store_info info;
 
+	if (err && st->disk->failed) {
+		sim_after(st->sim, 0, EV_DISK, st->host->id, st->gen, 2, st);
+		return;
+	}
 	if (err)
 		sim_fail(st->sim, "node %u: store does not open: %d, %s", st->host->id, err,
 			 real_store_why(st->real));
@@ -309,9 +313,12 @@ void rstore_event(struct sim *s, const struct event *ev)
 			return;
 		fdisk_event(s, ev);
 		host_touch(h);
-	} else if (h->alive && h->gen == ev->gen) {
+	} else if (h->alive && h->gen == ev->gen && ev->arg == 1) {
 		real_store_free(st->real);
 		open_store(st);
+	} else if (h->alive && h->gen == ev->gen) {
+		node_crash(h);
+		sim_after(s, 20 * MS, EV_BOOT, h->id, 0, 0, NULL);
 	}
 }
 

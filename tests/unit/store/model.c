@@ -57,6 +57,17 @@ void model_submit(struct model_block *b, const struct model_op *op)
 {
 	XBD_ASSERT(b->npending < MODEL_PENDING);
 	b->pending[b->npending++] = *op;
+	b->log[b->nlog++ % MODEL_PENDING] = op->ver;
+}
+
+bool model_since(const struct model_block *b, uint64_t since, uint64_t ver)
+{
+	if (b->nlog - since > MODEL_PENDING)
+		return true;
+	for (uint64_t i = since; i < b->nlog; i++)
+		if (b->log[i % MODEL_PENDING] == ver)
+			return true;
+	return false;
 }
 
 bool model_ack(struct model_block *b, const struct model_op *op, bool ok)

@@ -33,7 +33,8 @@ struct model_block {
 	struct states may;
 	struct model_op pending[MODEL_PENDING];
 	unsigned npending;
-	uint64_t acks; /* operations acknowledged so far */
+	uint64_t acks;			   /* operations acknowledged so far */
+	uint64_t log[MODEL_PENDING], nlog; /* versions submitted, the last ones */
 };
 
 static inline enum content content_of(uint64_t ver)
@@ -47,6 +48,8 @@ bool states_has(const struct states *s, uint64_t ver);
 void model_submit(struct model_block *b, const struct model_op *op);
 /* The operation ended; ok = it took effect or was superseded. False = that cannot be. */
 bool model_ack(struct model_block *b, const struct model_op *op, bool ok);
+/* Was this version submitted after the log had `since` entries? (Or are they forgotten.) */
+bool model_since(const struct model_block *b, uint64_t since, uint64_t ver);
 /* All states that are possible now. */
 void model_now(const struct model_block *b, struct states *out);
 /* The block was seen to be in this durable state. False = that cannot be. */

@@ -15,7 +15,7 @@
 #include "base/assert.h"
 #include "model.h"
 #include "rig.h"
-#include "store/format.h"
+#include "store/internal.h"
 
 #define OPS	    48u					/* in flight */
 #define FIRST_BLOCK (FMT_EXT_BLOCKS - MODEL_BLOCKS / 2) /* half in one extent, half in the next */
@@ -30,11 +30,11 @@ struct slot {
 	uint8_t *buf;
 	struct states may[XBD_OP_BLOCKS]; /* READ: possible when submitted */
 	uint64_t acks[XBD_OP_BLOCKS];
-	uint64_t top; /* READ: versions made before it was submitted are below */
+	uint64_t since[XBD_OP_BLOCKS]; /* READ: b->nlog when submitted */
 	uint32_t prom;
 };
 
-struct run {
+struct trial {
 	uint64_t seed, rng;
 	struct rig rig;
 	bool volatile_cache;
@@ -44,6 +44,8 @@ struct run {
 	uint32_t prom_acked[MODEL_SHARDS], prom_sent[MODEL_SHARDS];
 	uint64_t version;
 	unsigned crashes, repairs, states, drops; /* per 1000 */
+	unsigned ckpt_crashes;
+	unsigned pace; /* disk ops ended per turn, about twice */
 };
 
 static struct {
@@ -51,12 +53,12 @@ static struct {
 	uint64_t checkpoints;
 } total;
 
-static uint64_t rnd(struct run *r, uint64_t n)
+static uint64_t rnd(struct trial *r, uint64_t n)
 {
 	return fakedisk_rand(&r->rng) % n;
 }
 
-static void check(struct run *r, bool ok, const char *what)
+static void check(struct trial *r, bool ok, const char *what)
 {
 	if (ok)
 		return;
@@ -65,7 +67,7 @@ static void check(struct run *r, bool ok, const char *what)
 	abort();
 }
 
-static uint64_t new_version(struct run *r)
+static uint64_t new_version(struct trial *r)
 {
 	uint64_t back = rnd(r, 4) ? 0 : rnd(r, 40);
 
@@ -75,7 +77,7 @@ static uint64_t new_version(struct run *r)
 
 /* --- completions --- */
 
-static void read_acked(struct run *r, struct slot *s)
+static void read_acked(struct trial *r, struct slot *s)
 {
 	for (uint32_t i = 0; i < s->op.count; i++) {
 		struct model_block *b = &r->block[s->op.shard][s->op.block - FIRST_BLOCK + i];
@@ -94,7 +96,7 @@ static void read_acked(struct run *r, struct slot *s)
 		model_now(b, &now);
 		check(r,
 		      states_has(&s->may[i], got->ver) || states_has(&now, got->ver) ||
-			      got->ver > s->top,
+			      model_since(b, s->since[i], got->ver),
 		      "read: version cannot be");
 		if (b->acks == s->acks[i])
 			check(r, model_seen(b, got->ver), "read: version cannot be now");
@@ -103,7 +105,7 @@ static void read_acked(struct run *r, struct slot *s)
 	total.reads++;
 }
 
-static void change_acked(struct run *r, struct slot *s)
+static void change_acked(struct trial *r, struct slot *s)
 {
 	struct store_op *op = &s->op;
 	bool ok = op->res == 0;
@@ -120,7 +122,7 @@ static void change_acked(struct run *r, struct slot *s)
 static void done(struct store_op *op)
 {
 	struct slot *s = op->owner;
-	struct run *r = (struct run *)op->cookie;
+	struct trial *r = (struct trial *)op->cookie;
 
 	XBD_ASSERT(s->busy);
 	s->busy = false;
@@ -149,12 +151,12 @@ static void done(struct store_op *op)
 
 /* --- work --- */
 
-static struct model_block *first_block(struct run *r, struct slot *s)
+static struct model_block *first_block(struct trial *r, struct slot *s)
 {
 	return &r->block[s->op.shard][s->op.block - FIRST_BLOCK];
 }
 
-static void pick_range(struct run *r, struct slot *s)
+static void pick_range(struct trial *r, struct slot *s)
 {
 	uint32_t at = (uint32_t)rnd(r, MODEL_BLOCKS), n;
 
@@ -165,7 +167,7 @@ static void pick_range(struct run *r, struct slot *s)
 	s->op.count = (uint16_t)n;
 }
 
-static void submit_model(struct run *r, struct slot *s, uint8_t kind)
+static void submit_model(struct trial *r, struct slot *s, uint8_t kind)
 {
 	s->m = (struct model_op){.kind = kind, .ver = s->op.ver, .expect = s->op.expect};
 	for (uint32_t i = 0; i < s->op.count && s->op.block + i < FIRST_BLOCK + MODEL_BLOCKS; i++)
@@ -184,7 +186,7 @@ static void make_data(struct slot *s)
 	s->op.crc = s->crc;
 }
 
-static void make_put(struct run *r, struct slot *s)
+static void make_put(struct trial *r, struct slot *s)
 {
 	pick_range(r, s);
 	s->op.ver = new_version(r);
@@ -200,7 +202,7 @@ static void make_put(struct run *r, struct slot *s)
 	submit_model(r, s, M_PUT);
 }
 
-static void make_repair(struct run *r, struct slot *s)
+static void make_repair(struct trial *r, struct slot *s)
 {
 	const struct states *may;
 	uint64_t ver;
@@ -210,7 +212,19 @@ static void make_repair(struct run *r, struct slot *s)
 	s->op.kind = STORE_REPAIR;
 	may = &first_block(r, s)->may;
 	s->op.expect = may->v[rnd(r, may->n)];
-	ver = rnd(r, 2) ? new_version(r) : rnd(r, 10) ? 1 + rnd(r, r->version + 1) : 0;
+	switch (rnd(r, 8)) {
+	case 0:
+		ver = 0;
+		break;
+	case 1 ... 3: /* up: what is written next is older */
+		ver = r->version + rnd(r, 300);
+		break;
+	case 4 ... 5: /* down */
+		ver = 1 + rnd(r, r->version + 1);
+		break;
+	default:
+		ver = new_version(r);
+	}
 	s->op.ver = ver;
 	if (content_of(ver) == DATA_C)
 		make_data(s);
@@ -219,23 +233,22 @@ static void make_repair(struct run *r, struct slot *s)
 	submit_model(r, s, M_REPAIR);
 }
 
-static void make_read(struct run *r, struct slot *s)
+static void make_read(struct trial *r, struct slot *s)
 {
 	s->op.kind = STORE_READ;
 	pick_range(r, s);
 	s->op.buf = s->buf;
 	s->op.blocks = s->blocks;
-	s->top = 0;
 	for (uint32_t i = 0; i < s->op.count; i++) {
 		const struct model_block *b = first_block(r, s) + i;
 
 		model_now(b, &s->may[i]);
 		s->acks[i] = b->acks;
+		s->since[i] = b->nlog;
 	}
-	s->top = r->version;
 }
 
-static void make_state(struct run *r, struct slot *s, uint8_t kind)
+static void make_state(struct trial *r, struct slot *s, uint8_t kind)
 {
 	s->op.kind = kind;
 	s->prom = ++r->prom_sent[s->op.shard];
@@ -248,7 +261,7 @@ static void make_state(struct run *r, struct slot *s, uint8_t kind)
 		model_submit(&r->block[s->op.shard][i], &s->m);
 }
 
-static void submit_one(struct run *r)
+static void submit_one(struct trial *r)
 {
 	struct slot *s = r->ops;
 	uint64_t what = rnd(r, 1000);
@@ -284,7 +297,7 @@ static void submit_one(struct run *r)
 
 /* --- after a crash --- */
 
-static void check_block(struct run *r, uint32_t shard, uint32_t i)
+static void check_block(struct trial *r, uint32_t shard, uint32_t i)
 {
 	struct store_block b;
 	char text[200];
@@ -304,7 +317,7 @@ static void check_block(struct run *r, uint32_t shard, uint32_t i)
 	total.blocks++;
 }
 
-static void check_all(struct run *r)
+static void check_all(struct trial *r)
 {
 	const char *why = audit(r->rig.st);
 
@@ -328,7 +341,7 @@ static void open_done(void *ctx, int err)
 }
 
 /* Opens; sometimes the power fails again on the way. */
-static void recover(struct run *r)
+static void recover(struct trial *r)
 {
 	for (;;) {
 		uint64_t steps = rnd(r, 3) ? UINT64_MAX : rnd(r, 120);
@@ -349,7 +362,7 @@ static void recover(struct run *r)
 	}
 }
 
-static void crash(struct run *r)
+static void crash(struct trial *r)
 {
 	struct store_counters n;
 
@@ -365,7 +378,7 @@ static void crash(struct run *r)
 	check_all(r);
 }
 
-static void settle(struct run *r)
+static void settle(struct trial *r)
 {
 	const char *why;
 
@@ -378,7 +391,7 @@ static void settle(struct run *r)
 	check(r, !why, why);
 }
 
-static void work(struct run *r)
+static void work(struct trial *r)
 {
 	unsigned limit = 1 + (unsigned)rnd(r, OPS);
 
@@ -387,9 +400,9 @@ static void work(struct run *r)
 			submit_one(r);
 		if (rnd(r, 2))
 			store_kick(r->rig.st);
-		for (uint64_t n = rnd(r, 4); n; n--)
+		for (uint64_t n = rnd(r, r->pace); n; n--)
 			fakedisk_step(r->rig.fd);
-		if (rnd(r, 1000) < r->crashes)
+		if (rnd(r, 1000) < (r->rig.st->ckpt.running ? r->ckpt_crashes : r->crashes))
 			crash(r);
 		else if (rnd(r, 400) == 0)
 			settle(r);
@@ -398,7 +411,7 @@ static void work(struct run *r)
 
 static void one_run(uint64_t seed)
 {
-	struct run *r = calloc(1, sizeof(*r));
+	struct trial *r = calloc(1, sizeof(*r));
 	struct rig_opts o = {.format = {.shards_max = 4, .seed = seed}};
 
 	XBD_ASSERT(r);
@@ -414,6 +427,8 @@ static void one_run(uint64_t seed)
 	memcpy(o.format.uuid.b, &seed, sizeof(seed));
 	r->crashes = 2 + (unsigned)rnd(r, 20);
 	r->repairs = rnd(r, 2) ? 0 : 10 + (unsigned)rnd(r, 200);
+	r->ckpt_crashes = r->crashes * (rnd(r, 2) ? 1 : 6);
+	r->pace = rnd(r, 2) ? 2 : 4;
 	r->states = rnd(r, 4) ? 15 : 100;
 	r->drops = rnd(r, 4) ? 2 : 30;
 	rig_init(&r->rig, &o);

@@ -5,8 +5,8 @@
 #include "export/private.h"
 #include "io/log.h"
 
-/* "node a" for a shard's slot. */
-static const char *node_name(const struct export *x, uint32_t shard, uint8_t slot)
+/* Node index of a shard's slot, XBD_SLOT_NONE if there is none. */
+static uint8_t node_of(const struct export *x, uint32_t shard, uint8_t slot)
 {
 	const struct export_args *a = x->args;
 
@@ -14,23 +14,36 @@ static const char *node_name(const struct export *x, uint32_t shard, uint8_t slo
 		const struct co_shard_config *s = &a->shards[i];
 
 		if (s->id == shard && s->node[slot] < a->nnodes)
-			return a->nodes[s->node[slot]].name;
+			return s->node[slot];
 	}
-	return "?";
+	return XBD_SLOT_NONE;
 }
 
-static void note_replica(const struct export *x, enum co_note what, uint32_t shard, uint8_t slot,
+/* A node has many shards: its coming and going is worth one line, not one for each of them. */
+static void note_node(struct export *x, uint8_t index, const char *node, bool up)
+{
+	uint64_t bit = index < CO_NODES_MAX ? 1ull << index : 0;
+
+	if (up && x->nodes_down & bit)
+		log_info("node %s answers again", node);
+	else if (!up && !(x->nodes_down & bit))
+		log_warn("node %s does not answer", node);
+	x->nodes_down = up ? x->nodes_down & ~bit : x->nodes_down | bit;
+}
+
+static void note_replica(struct export *x, enum co_note what, uint32_t shard, uint8_t slot,
 			 uint64_t arg)
 {
-	const char *node = node_name(x, shard, slot);
+	uint8_t index = node_of(x, shard, slot);
+	const char *node = index == XBD_SLOT_NONE ? "?" : x->args->nodes[index].name;
 	unsigned long long n = arg;
 
 	switch (what) {
 	case CO_NOTE_REPLICA_UP:
-		log_info("shard %u: node %s answers", shard, node);
+		note_node(x, index, node, true);
 		break;
 	case CO_NOTE_REPLICA_DOWN:
-		log_warn("shard %u: node %s does not answer", shard, node);
+		note_node(x, index, node, false);
 		break;
 	case CO_NOTE_SYNCED:
 		log_info("shard %u: node %s is synced in epoch %llu", shard, node, n);
@@ -75,6 +88,9 @@ void export_note(struct export *x, enum co_note what, uint32_t shard, uint8_t sl
 		log_info("shard %u: resumed", shard);
 		break;
 	case CO_NOTE_FENCED:
+		if (x->fenced)
+			break;
+		x->fenced = true;
 		log_warn(
 			"fenced: a newer writer has opened volume %s (shard %u, epoch %llu); every "
 			"request fails from now on",

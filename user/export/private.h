@@ -34,7 +34,9 @@ struct export
 	struct gate gate; /* on_no_quorum = io-error only */
 	bool gated;
 	uint64_t start_ns;
-	uint64_t strangers; /* packets from addresses that are no node's */
+	uint64_t nodes_down; /* bit = node index: said so in the log */
+	bool fenced;	     /* said so in the log */
+	uint64_t strangers;  /* packets from addresses that are no node's */
 	unsigned signals_seen;
 	bool fresh;   /* submits or messages since the last co_tick */
 	bool changed; /* a shard has changed its phase since then */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The fault atlas: what may still be broken without making the promise void. A disk may be lost
- * only if every record that may be in force keeps its quorums without it; a block may rot only if a
- * good copy of the same version lies on another store that counts.
+ * only if every record that may be in force keeps its quorums without it; blocks rot one copy at a
+ * time.
  */
 #include <string.h>
 
@@ -31,24 +31,35 @@ static bool same(const struct xbd_uuid *a, const struct xbd_uuid *b)
 	return memcmp(a, b, sizeof(*a)) == 0;
 }
 
+/*
+ * One damaged copy per block at a time: of a version that two other synced stores hold intact, or
+ * of a version that nobody else has (it is in flight or dead) if all others are synced. With fewer
+ * intact copies a write in flight could take the place of the last one and then be dropped.
+ */
 bool atlas_may_rot(struct sim *s, uint8_t node, uint32_t shard, uint32_t block)
 {
 	const struct mblock *me = mdisk_block(s->host[node].disk, shard, block);
-	uint32_t epoch = last_epoch(s, shard);
+	uint32_t epoch = last_epoch(s, shard), intact = 0, same_ver = 0, synced = 0;
 
-	if (!me || !me->crc || me->rot || me->bad || me->unsure)
+	if (s->opt.n < 3 || !me || !me->crc || me->rot || me->bad || me->unsure)
 		return false;
 	for (uint32_t i = 0; i < s->opt.n; i++) {
 		const struct xbd_state *st = state_of(s, i, shard);
-		const struct mblock *b;
+		const struct mblock *b = mdisk_block(s->host[i].disk, shard, block);
 
-		if (i == node || !st || st->synced < epoch)
+		if (i == node)
 			continue;
-		b = mdisk_block(s->host[i].disk, shard, block);
-		if (b && b->ver == me->ver && !b->rot && !b->bad && !b->unsure)
-			return true;
+		synced += st && st->synced >= epoch;
+		if (!b)
+			continue;
+		if (b->rot || b->bad || b->unsure)
+			return false;
+		if (b->ver != me->ver)
+			continue;
+		same_ver++;
+		intact += st && st->synced >= epoch;
 	}
-	return false;
+	return intact >= 2 || (same_ver == 0 && synced == s->opt.n - 1);
 }
 
 static bool any_rot(const struct sim *s, uint32_t but)

@@ -175,11 +175,11 @@ static void new_reqno(struct cop *op)
 	op->units = (struct xbd_units){{0, 0}};
 }
 
-/* Is one of the blocks still to come damaged on every store that could be asked? */
-static bool damaged_everywhere(const struct cop *op, uint8_t able)
+/* Is one of the blocks still to come damaged on each of these slots? */
+static bool damaged_on(const struct cop *op, uint8_t slots)
 {
 	for (uint32_t i = 0; i < op->count; i++) {
-		uint8_t good = able;
+		uint8_t good = slots;
 
 		if (!(op->todo >> i & 1))
 			continue;
@@ -198,10 +198,10 @@ static bool damaged_everywhere(const struct cop *op, uint8_t able)
  */
 static void nobody(struct cop *op, uint8_t able)
 {
-	bool damaged = op->bad && damaged_everywhere(op, able);
-	bool down = ((1u << op->sh->rec.n) - 1) & ~able & ~op->bad;
+	bool damaged = op->bad && damaged_on(op, able);
+	bool everywhere = damaged_on(op, (uint8_t)((1u << op->sh->rec.n) - 1));
 
-	if (damaged && (!down || op->sh->co->now - op->req->start_ns >= PATIENCE_NS)) {
+	if (damaged && (everywhere || op->sh->co->now - op->req->start_ns >= PATIENCE_NS)) {
 		finish(op, -EIO);
 		return;
 	}

@@ -171,7 +171,7 @@ fio_verify() {
 	local seconds=$1
 	shift
 	fio --name=verify --ioengine=nbd --uri="$uri" --rw=randrw --bsrange=512-128k --blockalign=512 \
-		--iodepth=32 --verify=crc32c --verify_fatal=1 --verify_backlog=512 --size=64M \
+		--iodepth=32 --verify=crc32c --verify_fatal=1 --verify_backlog=512 --verify_state_save=0 --size=64M \
 		--time_based --runtime="$seconds" --output-format=json --output="$tmp/fio.json" "$@" || {
 		tail -n 30 "$tmp/fio.json"
 		fail "fio: an error or data that is not what was written"

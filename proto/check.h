@@ -126,8 +126,8 @@ XBD_INLINE int xbd_check_control(const struct xbd_hdr *h)
 			return XBD_V_COUNT;
 		return XBD_BODY_IS(h->len == h->count * 4u);
 	case XBD_T_LIST_R:
-		return XBD_BODY_IS(h->len ==
-				   (status ? 0 : XBD_REGION_BLOCKS * sizeof(struct xbd_list_entry)));
+		return XBD_BODY_IS(
+			h->len == (status ? 0 : XBD_REGION_BLOCKS * sizeof(struct xbd_list_entry)));
 	case XBD_T_JOIN:
 		return XBD_BODY_IS(h->len == sizeof(struct xbd_join));
 	case XBD_T_SYNC:

@@ -42,7 +42,7 @@ enum xbd_verdict {
 #define X(name, what, text) XBD_V_##name,
 	XBD_VERDICTS(X)
 #undef X
-	XBD_V_END
+		XBD_V_END
 };
 
 #endif

@@ -19,40 +19,40 @@
 #error "xbd's wire and disk formats are little endian; this host is not supported"
 #endif
 
-#define XBD_MAGIC 0xbd	 /* first byte of every packet */
+#define XBD_MAGIC   0xbd /* first byte of every packet */
 #define XBD_VERSION 1	 /* second byte */
-#define XBD_PORT 7117	 /* default UDP port of storage nodes */
+#define XBD_PORT    7117 /* default UDP port of storage nodes */
 
-#define XBD_BLOCK_SHIFT 12
-#define XBD_BLOCK_SIZE (1u << XBD_BLOCK_SHIFT) /* bytes; unit of versions and checksums */
-#define XBD_OP_BLOCKS 32u		       /* blocks of data in one operation (128 KiB) */
-#define XBD_RANGE_BLOCKS 32768u		       /* blocks in one TRIM or ZERO operation (128 MiB) */
-#define XBD_REGION_BLOCKS 64u		       /* blocks in one region: unit of lag maps and LIST */
-#define XBD_FRAG_MIN 1024u
-#define XBD_FRAG_MAX 4096u
-#define XBD_UNIT 1024u				    /* unit of the PARTIAL bitmap, bytes */
-#define XBD_OP_UNITS (XBD_OP_BLOCKS * XBD_BLOCK_SIZE / XBD_UNIT) /* 128 */
-#define XBD_BODY_MAX 4096u
-#define XBD_CONTROL_MAX 1024u /* largest body of a control message: fits any MTU >= 1280 */
+#define XBD_BLOCK_SHIFT	  12
+#define XBD_BLOCK_SIZE	  (1u << XBD_BLOCK_SHIFT) /* bytes; unit of versions and checksums */
+#define XBD_OP_BLOCKS	  32u			  /* blocks of data in one operation (128 KiB) */
+#define XBD_RANGE_BLOCKS  32768u /* blocks in one TRIM or ZERO operation (128 MiB) */
+#define XBD_REGION_BLOCKS 64u	 /* blocks in one region: unit of lag maps and LIST */
+#define XBD_FRAG_MIN	  1024u
+#define XBD_FRAG_MAX	  4096u
+#define XBD_UNIT	  1024u /* unit of the PARTIAL bitmap, bytes */
+#define XBD_OP_UNITS	  (XBD_OP_BLOCKS * XBD_BLOCK_SIZE / XBD_UNIT) /* 128 */
+#define XBD_BODY_MAX	  4096u
+#define XBD_CONTROL_MAX	  1024u /* largest body of a control message: fits any MTU >= 1280 */
 
-#define XBD_REPLICAS_MAX 5u /* members of a shard, witness not counted */
-#define XBD_SLOT_WITNESS 5u
-#define XBD_SLOTS 6u	    /* replicas + witness */
-#define XBD_SLOT_NONE 0xffu /* sender is not a member: coordinator, admin tool */
-#define XBD_SHARDS_MAX 65536u /* shard ids are below this: bound of the fence map */
+#define XBD_REPLICAS_MAX     5u /* members of a shard, witness not counted */
+#define XBD_SLOT_WITNESS     5u
+#define XBD_SLOTS	     6u		/* replicas + witness */
+#define XBD_SLOT_NONE	     0xffu	/* sender is not a member: coordinator, admin tool */
+#define XBD_SHARDS_MAX	     65536u	/* shard ids are below this: bound of the fence map */
 #define XBD_SHARD_BLOCKS_MAX (1u << 24) /* 64 GiB */
-#define XBD_LINEAGE_MAX 32u
-#define XBD_HISTORY_MAX 16u
-#define XBD_PEERS_SEEN 6u
-#define XBD_ACKS_MAX 60u /* further acks in the body of one ACK */
+#define XBD_LINEAGE_MAX	     32u
+#define XBD_HISTORY_MAX	     16u
+#define XBD_PEERS_SEEN	     6u
+#define XBD_ACKS_MAX	     60u /* further acks in the body of one ACK */
 
 /* A version orders all contents a block ever had: epoch(24) << 40 | seq(40). 0 = never written. */
-#define XBD_SEQ_BITS 40
-#define XBD_SEQ_MAX ((1ull << XBD_SEQ_BITS) - 1)
-#define XBD_EPOCH_MAX ((1u << 24) - 1)
+#define XBD_SEQ_BITS	    40
+#define XBD_SEQ_MAX	    ((1ull << XBD_SEQ_BITS) - 1)
+#define XBD_EPOCH_MAX	    ((1u << 24) - 1)
 #define XBD_VER(epoch, seq) (((__u64)(epoch) << XBD_SEQ_BITS) | (__u64)(seq))
-#define XBD_VER_EPOCH(ver) ((__u32)((ver) >> XBD_SEQ_BITS))
-#define XBD_VER_SEQ(ver) ((ver) & XBD_SEQ_MAX)
+#define XBD_VER_EPOCH(ver)  ((__u32)((ver) >> XBD_SEQ_BITS))
+#define XBD_VER_SEQ(ver)    ((ver)&XBD_SEQ_MAX)
 
 /*
  * X(NAME, value, to_store, body rule, text). to_store: 1 = a storage node receives it. Body rules:
@@ -96,16 +96,16 @@ enum xbd_type {
 #define X(name, value, to_store, body, text) XBD_T_##name = value,
 	XBD_TYPES(X)
 #undef X
-	XBD_T_END
+		XBD_T_END
 };
 
 /* Flags. */
-#define XBD_F_VOTER 0x01 /* ACK: the sender is synced in this epoch (A == E) */
-#define XBD_F_TRIM 0x02	 /* blocks read as zeroes and give their space back */
-#define XBD_F_ZERO 0x04	 /* WRITE, REPAIR, DATA: blocks are zeroes, no body */
-#define XBD_F_BAD 0x08	 /* DATA: the sender's copy fails its checksum */
-#define XBD_F_MORE 0x10	 /* REGIONS_R: ask again from the last region + 1 */
-#define XBD_F_RETRY 0x20 /* WRITE, REPAIR: tell me what you have, if not all */
+#define XBD_F_VOTER   0x01 /* ACK: the sender is synced in this epoch (A == E) */
+#define XBD_F_TRIM    0x02 /* blocks read as zeroes and give their space back */
+#define XBD_F_ZERO    0x04 /* WRITE, REPAIR, DATA: blocks are zeroes, no body */
+#define XBD_F_BAD     0x08 /* DATA: the sender's copy fails its checksum */
+#define XBD_F_MORE    0x10 /* REGIONS_R: ask again from the last region + 1 */
+#define XBD_F_RETRY   0x20 /* WRITE, REPAIR: tell me what you have, if not all */
 #define XBD_F_PARTIAL 0x40 /* ACK: not complete; body is a bitmap of the units present */
 #define XBD_F_RECOVER 0x80 /* READ: from a store that is not synced yet, during recovery */
 
@@ -159,10 +159,11 @@ struct xbd_hdr {
 };
 
 /* Replies put their status in the top byte of `stamp`; requests keep that byte 0. */
-#define XBD_STAMP_BITS 56
-#define XBD_STAMP_MASK ((1ull << XBD_STAMP_BITS) - 1)
+#define XBD_STAMP_BITS	  56
+#define XBD_STAMP_MASK	  ((1ull << XBD_STAMP_BITS) - 1)
 #define XBD_STATUS(stamp) ((__u8)((stamp) >> XBD_STAMP_BITS))
-#define XBD_STAMP(stamp, status) (((__u64)(stamp)&XBD_STAMP_MASK) | (__u64)(status) << XBD_STAMP_BITS)
+#define XBD_STAMP(stamp, status)                                                                   \
+	(((__u64)(stamp)&XBD_STAMP_MASK) | (__u64)(status) << XBD_STAMP_BITS)
 
 /* One more acknowledged operation in the body of an ACK. */
 struct xbd_ack {
@@ -202,8 +203,8 @@ struct xbd_record {
 	struct xbd_uuid base[XBD_REPLICAS_MAX];	  /* 104 members of the record it replaces */
 	struct xbd_uuid witness;		  /* 184 zero = none */
 	struct xbd_uuid volume;			  /* 200 */
-	__u32 blocks;				  /* 216 blocks of the shard when made; 0 = unknown */
-	__u8 pad[36];				  /* 220 zero */
+	__u32 blocks; /* 216 blocks of the shard when made; 0 = unknown */
+	__u8 pad[36]; /* 220 zero */
 };
 
 struct xbd_hist {
@@ -219,22 +220,22 @@ struct xbd_seen {
 
 /* Durable state of one shard at one store, and the body of PROMISED. 936 bytes. */
 struct xbd_state {
-	struct xbd_uuid store;	/*   0 UUID of the store that holds it */
-	struct xbd_uuid owner;	/*  16 owner of the promise */
-	__u64 boot;		/*  32 boot counter of the store */
-	__u32 prom;		/*  40 highest epoch promised */
-	__u32 synced;		/*  44 A: epoch last synced */
-	__u64 comp;		/*  48 complete point of A (version) */
-	__u8 slot;		/*  56 slot given by the last owner */
-	__u8 nlin;		/*  57 */
-	__u8 nhist;		/*  58 */
-	__u8 retired;		/*  59 1 = tombstone */
-	__u32 pad;		/*  60 zero */
-	struct xbd_record rec;	/*  64 */
-	__u32 lin[XBD_LINEAGE_MAX];		/* 320 ancestor epochs of the content, newest first */
-	struct xbd_hist hist[XBD_HISTORY_MAX];	/* 448 newest first */
-	struct xbd_seen seen[XBD_PEERS_SEEN];	/* 704 highest boot counters seen of peers */
-	__u8 pad2[136];				/* 800 zero */
+	struct xbd_uuid store;	    /*   0 UUID of the store that holds it */
+	struct xbd_uuid owner;	    /*  16 owner of the promise */
+	__u64 boot;		    /*  32 boot counter of the store */
+	__u32 prom;		    /*  40 highest epoch promised */
+	__u32 synced;		    /*  44 A: epoch last synced */
+	__u64 comp;		    /*  48 complete point of A (version) */
+	__u8 slot;		    /*  56 slot given by the last owner */
+	__u8 nlin;		    /*  57 */
+	__u8 nhist;		    /*  58 */
+	__u8 retired;		    /*  59 1 = tombstone */
+	__u32 pad;		    /*  60 zero */
+	struct xbd_record rec;	    /*  64 */
+	__u32 lin[XBD_LINEAGE_MAX]; /* 320 ancestor epochs of the content, newest first */
+	struct xbd_hist hist[XBD_HISTORY_MAX]; /* 448 newest first */
+	struct xbd_seen seen[XBD_PEERS_SEEN];  /* 704 highest boot counters seen of peers */
+	__u8 pad2[136];			       /* 800 zero */
 };
 
 struct xbd_join {
@@ -260,19 +261,19 @@ struct xbd_list_entry {
 #define XBD_REGIONS_MAX 256u /* u32 region numbers in one REGIONS_R */
 
 struct xbd_info {
-	struct xbd_uuid store;	  /*  0 */
-	struct xbd_uuid cluster;  /* 16 zero = any */
-	__u64 boot;		  /* 32 */
-	__u64 blocks;		  /* 40 capacity */
-	__u64 blocks_free;	  /* 48 */
-	__u32 shards;		  /* 56 shards held */
-	__u32 flags;		  /* 60 XBD_INFO_* */
-	__u64 alive_ms;		  /* 64 milliseconds since the daemon's start */
-	char name[32];		  /* 72 node name, NUL-padded */
-	__u8 pad[24];		  /* 104 zero */
+	struct xbd_uuid store;	 /*  0 */
+	struct xbd_uuid cluster; /* 16 zero = any */
+	__u64 boot;		 /* 32 */
+	__u64 blocks;		 /* 40 capacity */
+	__u64 blocks_free;	 /* 48 */
+	__u32 shards;		 /* 56 shards held */
+	__u32 flags;		 /* 60 XBD_INFO_* */
+	__u64 alive_ms;		 /* 64 milliseconds since the daemon's start */
+	char name[32];		 /* 72 node name, NUL-padded */
+	__u8 pad[24];		 /* 104 zero */
 };
 #define XBD_INFO_WITNESS 1u
-#define XBD_INFO_FAILED 2u /* out of service after a disk error */
+#define XBD_INFO_FAILED	 2u /* out of service after a disk error */
 
 #define XBD_AT(type, field, off)                                                                   \
 	_Static_assert(__builtin_offsetof(type, field) == (off), #type "." #field)

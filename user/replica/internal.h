@@ -48,9 +48,9 @@ struct rshard {
 	uint32_t owner_peer;  /* where the owner's answers go */
 	uint64_t lease_until; /* ns; 0 = none */
 	uint32_t lease_epoch; /* it was granted in; 0 = not known */
-	uint64_t comp;	   /* complete point, maybe not durable yet; counts if A == prom */
-	uint64_t state_at; /* when the state was last written */
-	uint64_t stale_at; /* when STALE was last sent */
+	uint64_t comp;	      /* complete point, maybe not durable yet; counts if A == prom */
+	uint64_t state_at;    /* when the state was last written */
+	uint64_t stale_at;    /* when STALE was last sent */
 	struct promise promise;
 };
 

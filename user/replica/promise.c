@@ -52,8 +52,8 @@ void rep_promise_step(struct replica *r, struct rshard *sh)
 	if (p->phase == PROMISE_DRAIN && (sh->writing == 0 || !XBD_RULE(A8_DRAIN)) &&
 	    !sh->state_busy)
 		write_promise(r, sh);
-	if (p->phase == PROMISE_LEASE && (r->now >= sh->lease_until ||
-					  sh->lease_epoch == p->epoch || !XBD_RULE(A9_WAIT))) {
+	if (p->phase == PROMISE_LEASE &&
+	    (r->now >= sh->lease_until || sh->lease_epoch == p->epoch || !XBD_RULE(A9_WAIT))) {
 		p->phase = PROMISE_NONE;
 		sh->owner_peer = p->peer;
 		answer_promise(r, sh, p->peer, p->ver, p->stamp);

@@ -25,15 +25,16 @@ struct disk_op {
 	uint64_t len;	 /* bytes, multiple of the disk's block size */
 	void *buf;	 /* len bytes, aligned to the disk's block size; unused by flush, discard */
 	void (*done)(struct disk_op *op);
-	void *owner;	     /* caller's */
+	void *owner;	      /* caller's */
 	struct disk_op *next; /* free for the owner before submit, the disk's until done */
 };
 
 struct disk {
 	void (*submit)(struct disk *disk, struct disk_op *op);
-	uint64_t size;	     /* bytes */
-	uint32_t block_size; /* logical block size, bytes: 512 or 4096 */
-	uint8_t volatile_cache; /* 1 = completed writes may be lost by power failure without flush */
+	uint64_t size;		/* bytes */
+	uint32_t block_size;	/* logical block size, bytes: 512 or 4096 */
+	uint8_t volatile_cache; /* 1 = completed writes may be lost by power failure without flush
+				 */
 	uint8_t discard;	/* 1 = DISK_DISCARD gives space back */
 };
 

@@ -57,28 +57,28 @@ struct store_op {
 	uint64_t expect; /* REPAIR: version that must be held; out: version held afterwards */
 	uint8_t *buf;	 /* WRITE, READ, REPAIR: count * XBD_BLOCK_SIZE bytes, 4096-aligned */
 	union {
-		const uint32_t *crc;	      /* WRITE, REPAIR: checksum of each block, verified by
-					       * the caller already (crc32c_block) */
-		struct store_block *blocks;   /* READ: count entries out */
-		struct xbd_list_entry *list;  /* LIST: XBD_REGION_BLOCKS entries out */
-		uint32_t *regions;	      /* REGIONS: out */
+		const uint32_t *crc;	       /* WRITE, REPAIR: checksum of each block, verified by
+						* the caller already (crc32c_block) */
+		struct store_block *blocks;    /* READ: count entries out */
+		struct xbd_list_entry *list;   /* LIST: XBD_REGION_BLOCKS entries out */
+		uint32_t *regions;	       /* REGIONS: out */
 		const struct xbd_state *state; /* STATE, DROP: copied at submit */
 	};
 	uint32_t more; /* REGIONS out: 1 = more regions follow the last one given */
 	void (*done)(struct store_op *op);
-	void *owner;	      /* caller's */
-	uint64_t cookie;      /* caller's */
+	void *owner;	       /* caller's */
+	uint64_t cookie;       /* caller's */
 	struct store_op *next; /* the caller's before submit, the store's until done */
 };
 
 struct store_info {
 	struct xbd_uuid uuid, cluster;
-	uint64_t boot;		/* raised durably by every store_open */
+	uint64_t boot;		    /* raised durably by every store_open */
 	uint64_t slots, slots_free; /* 4 KiB data slots */
 	uint32_t shards, shards_max;
-	uint64_t mem_bytes;	/* memory taken at open */
+	uint64_t mem_bytes; /* memory taken at open */
 	uint64_t disk_bytes;
-	bool failed;		/* a disk error took the store out of service */
+	bool failed; /* a disk error took the store out of service */
 	int fail_error;
 };
 

@@ -2,6 +2,10 @@
 /*
  * store_open, last part: what the tables say is checked, the free space is what they leave over,
  * shards that lost something are demoted, and a checkpoint makes it all durable.
+ *
+ * A store that lost metadata may have forgotten promises and acknowledged writes: it must not count
+ * in any quorum as the store it was. It goes on under a new UUID, like a blank disk with useful
+ * contents; that is durable before anything else is repaired.
  */
 #include <string.h>
 
@@ -79,14 +83,38 @@ static void count_shard(struct store *st, struct shard *sh)
 	}
 }
 
+/* The first half of the UUID stays: it marks the pages of this store. */
+static void new_identity(struct store *st)
+{
+	uint64_t h;
+
+	memcpy(&h, st->super->uuid.b + 8, 8);
+	h = (h ^ st->super->boot) * 0x9e3779b97f4a7c15ull;
+	h = (h ^ h >> 29 ^ st->super->seed) * 0xbf58476d1ce4e5b9ull;
+	h ^= h >> 32;
+	memcpy(st->super->uuid.b + 8, &h, 8);
+}
+
+static void last_checkpoint(struct store *st, int err)
+{
+	if (err) {
+		recover_finish(st, err);
+		return;
+	}
+	journal_start(st, st->rec->last);
+	checkpoint_start(st, recover_finish);
+}
+
 static void finish(struct store *st)
 {
 	struct recover *r = st->rec;
 	bool dirty = r->last > st->super->ckpt_lsn;
+	bool lost = r->lost_blocks || r->lost_pages || r->lost_shards;
 
 	for (uint32_t i = 0; i < st->shard_end; i++) {
 		struct shard *sh = &st->shards[i];
 
+		lost |= sh->damaged;
 		if (sh->known && (sh->damaged || r->lost_blocks))
 			shard_demote(st, sh);
 		if (sh->known)
@@ -110,11 +138,15 @@ static void finish(struct store *st)
 	if (r->lost_blocks || r->lost_pages || r->lost_shards)
 		st_why(st, "damage found: %u journal blocks, %u table pages, %u shards lost",
 		       r->lost_blocks, r->lost_pages, r->lost_shards);
-	journal_start(st, r->last);
-	if (dirty)
-		checkpoint_start(st, recover_finish);
-	else
+	if (lost) {
+		new_identity(st);
+		super_write(st, last_checkpoint);
+	} else if (dirty) {
+		last_checkpoint(st, 0);
+	} else {
+		journal_start(st, r->last);
 		recover_finish(st, 0);
+	}
 }
 
 /* --- slots that two entries name: only one of them can verify --- */

@@ -15,6 +15,7 @@
 #define CTL_MAX_NS    (200 * NS_MS)
 #define GATHER_NS     (30 * NS_MS)  /* wait for more promises once a majority is there */
 #define PAIR_WAIT_NS  (200 * NS_MS) /* ... and for the second store of a pair to be synced */
+#define NEWCOMER_NS   (1000 * NS_MS) /* ... and for one that is to become a member */
 #define GATHER_MAX_NS (1000 * NS_MS)
 #define STUCK_NS      (1500 * NS_MS) /* opening without progress: start over */
 #define DOWN_NS	      (500 * NS_MS)  /* silent that long although asked: down */
@@ -279,6 +280,7 @@ void co_make_record(struct cshard *sh);
 uint8_t co_voters(const struct cshard *sh);
 uint8_t co_synced(const struct cshard *sh);
 void co_learner(struct cshard *sh, uint8_t slot);
+bool co_is_newcomer(const struct cshard *sh, uint8_t slot);
 bool co_have_majority(const struct cshard *sh, const struct xbd_record *q, uint8_t slots);
 
 /* scan.c */

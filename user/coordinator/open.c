@@ -207,9 +207,23 @@ static bool wait_for_pair(const struct cshard *sh)
 	return false;
 }
 
+/* A store that was filled in the last epoch has little to catch up, but more than the voters.
+ * Without it in the record this epoch would be for nothing, and the next one, too. */
+static bool wait_for_newcomer(const struct cshard *sh)
+{
+	if (!sh->first_sync_at || sh->co->now >= sh->first_sync_at + NEWCOMER_NS)
+		return false;
+	FOR_SLOTS (sh, i)
+		if (co_is_newcomer(sh, i) && sh->rep[i].alive && !sh->rep[i].synced &&
+		    !sh->rep[i].failed_at)
+			return true;
+	return false;
+}
+
 static void step_resolving(struct cshard *sh)
 {
-	if ((!co_synced(sh) && XBD_RULE(A16_SYNC_FIRST)) || wait_for_pair(sh))
+	if ((!co_synced(sh) && XBD_RULE(A16_SYNC_FIRST)) || wait_for_pair(sh) ||
+	    wait_for_newcomer(sh))
 		return;
 	co_make_record(sh);
 	if (!enough_synced(sh) && XBD_RULE(A16_SYNC_FIRST))
@@ -303,6 +317,8 @@ uint64_t co_open_deadline(const struct cshard *sh)
 		at = sh->progress_at + STUCK_NS;
 	if (sh->phase == CO_RESOLVING && wait_for_pair(sh))
 		at = min_u64(at, sh->first_sync_at + PAIR_WAIT_NS);
+	if (sh->phase == CO_RESOLVING && wait_for_newcomer(sh))
+		at = min_u64(at, sh->first_sync_at + NEWCOMER_NS);
 	FOR_SLOTS (sh, i) {
 		uint8_t type = next_ctl(sh, i);
 

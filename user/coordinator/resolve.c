@@ -161,6 +161,15 @@ static bool in_lineage(const struct cshard *sh, uint32_t epoch)
 	return false;
 }
 
+/* No member, but filled and synced in the epoch that is resolved from: to be named in this one. */
+bool co_is_newcomer(const struct cshard *sh, uint8_t slot)
+{
+	const struct rep *rep = &sh->rep[slot];
+
+	return slot < sh->hi.n && rep->replied && rep->foreign && rep->st.synced == sh->newest &&
+	       rep->st.rec.gen == sh->hi.gen && uuid_equal(&rep->st.rec.volume, &sh->hi.volume);
+}
+
 /* A store that does not vote: what it has in common with the voters, what to compare. */
 void co_learner(struct cshard *sh, uint8_t slot)
 {
@@ -176,7 +185,8 @@ void co_learner(struct cshard *sh, uint8_t slot)
 	if (!XBD_RULE(A5_LINEAGE)) {
 		comp = st->comp;
 		rep->anc = st->synced;
-	} else if (!rep->foreign && st->synced && in_lineage(sh, st->synced)) {
+	} else if (co_is_newcomer(sh, slot) ||
+		   (!rep->foreign && st->synced && in_lineage(sh, st->synced))) {
 		comp = st->comp;
 		rep->anc = st->synced;
 	} else if (!rep->foreign) {

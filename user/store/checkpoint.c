@@ -223,7 +223,7 @@ void checkpoint_start(struct store *st, void (*done)(struct store *st, int err))
 	for (uint32_t i = 0; i < st->shard_end; i++) {
 		struct shard *sh = &st->shards[i];
 
-		sh->ckpt = sh->dirty && sh->held;
+		sh->ckpt = sh->dirty && (sh->held || !sh->known);
 		if (sh->ckpt)
 			sh->dirty = false;
 	}

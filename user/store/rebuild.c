@@ -117,8 +117,7 @@ static void finish(struct store *st)
 		lost |= sh->damaged;
 		if (sh->known && (sh->damaged || r->lost_blocks))
 			shard_demote(st, sh);
-		if (sh->known)
-			sh->damaged = false;
+		sh->damaged = false;
 		dirty |= sh->dirty;
 	}
 	for (uint32_t i = st->super->extents; i-- > 0;) {

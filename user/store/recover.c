@@ -178,8 +178,11 @@ static void load_shard(struct store *st, uint32_t index, const struct fmt_shard 
 
 	if (!ok_a && !ok_b) {
 		st->rec->lost_shards++;
-		sh->damaged = true;
-		sh->index = index;
+		sh->damaged = true; /* the checkpoint makes it an unused one */
+		sh->index = sh->page.index = index;
+		sh->dirty = true;
+		if (index >= st->shard_end)
+			st->shard_end = index + 1;
 		return;
 	}
 	if (!best->used || st->map[best->shard])

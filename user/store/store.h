@@ -73,8 +73,8 @@ struct store_op {
 
 struct store_info {
 	struct xbd_uuid uuid, cluster; /* store_open changes the UUID if metadata is lost */
-	uint64_t boot;		    /* raised durably by every store_open */
-	uint64_t slots, slots_free; /* 4 KiB data slots */
+	uint64_t boot;		       /* raised durably by every store_open */
+	uint64_t slots, slots_free;    /* 4 KiB data slots */
 	uint32_t shards, shards_max;
 	uint64_t mem_bytes; /* memory taken at open */
 	uint64_t disk_bytes;

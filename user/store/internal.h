@@ -17,19 +17,20 @@
 #include "store/format.h"
 #include "store/store.h"
 
-#define TXN_MAX	      4096u	 /* operations in flight; more wait in the queue */
-#define RUN_MAX	      8192u	 /* data reads and writes in flight */
-#define GROUP_MAX     32u	 /* journal blocks in one write */
-#define CKPT_BUFS     4u	 /* page writes in flight */
-#define CKPT_PAGES    64u	 /* pages in one of them */
-#define SCRATCH	      (1u << 20) /* bytes of one recovery buffer */
-#define DISCARD_MAX   1024u	 /* ranges waiting for discard */
-#define DISCARD_BUSY  2u	 /* discards in flight */
-#define DISCARD_SLOTS 1024u	 /* slots in one discard: 4 MiB */
-#define SWEEP_PAGES   16u	 /* table pages of dropped shards cleared in one kick */
-#define SEAL_KICKS    64u	 /* idle kicks before the journal is sealed */
-#define STATE_MAX     8192u	 /* STATE and DROP operations submitted and not done */
-#define JOURNAL_MIN   16u	 /* blocks */
+#define TXN_MAX		4096u	   /* operations in flight; more wait in the queue */
+#define RUN_MAX		8192u	   /* data reads and writes in flight */
+#define GROUP_MAX	32u	   /* journal blocks in one write */
+#define CKPT_BUFS	4u	   /* page writes in flight */
+#define CKPT_PAGES	64u	   /* pages in one of them */
+#define SCRATCH		(1u << 20) /* bytes of one recovery buffer */
+#define DISCARD_MAX	1024u	   /* ranges waiting for discard */
+#define DISCARD_BUSY	2u	   /* discards in flight */
+#define DISCARD_SLOTS	1024u	   /* slots in one discard: 4 MiB */
+#define SWEEP_PAGES	16u	   /* table pages of dropped shards cleared in one kick */
+#define SEAL_KICKS	64u	   /* idle kicks before the journal is sealed */
+#define STATE_MAX	8192u	   /* STATE and DROP operations submitted and not done */
+#define JOURNAL_MIN	16u	   /* blocks */
+#define READ_ERRORS_MAX 8u	   /* blocks that open may fail to read before it gives up */
 
 struct txn;
 
@@ -168,7 +169,7 @@ struct serial {
 	uint8_t *buf;
 	void (*read_next)(struct store *st);
 	uint64_t unread; /* bit per block */
-	bool failed;	 /* some read has failed */
+	uint32_t errors; /* blocks that could not be read */
 };
 
 struct recover {
@@ -199,11 +200,11 @@ struct store {
 	bool failed;
 	int fail_error;
 	bool delivering, discard_off;
-	struct fmt_super *super; /* last one written, or being written */
+	struct fmt_super *super;	       /* last one written, or being written */
 	uint8_t super_order[FMT_SUPER_COPIES]; /* in which its copies are written */
-	uint8_t *scratch[2];	 /* SCRATCH bytes each */
-	uint8_t *verify;	 /* XBD_OP_BLOCKS blocks */
-	uint64_t ckpt_lsn;	 /* the journal after this one is needed */
+	uint8_t *scratch[2];		       /* SCRATCH bytes each */
+	uint8_t *verify;		       /* XBD_OP_BLOCKS blocks */
+	uint64_t ckpt_lsn;		       /* the journal after this one is needed */
 	uint64_t mem;
 	uint32_t ios;	    /* disk ops in flight */
 	uint32_t nshards;   /* known */

@@ -196,6 +196,11 @@ void recover_rebuild(struct store *st)
 {
 	struct recover *r = st->rec;
 
+	/* damage here and there is lived with; a disk that cannot be read is not written to */
+	if (st->serial.errors > READ_ERRORS_MAX) {
+		recover_finish(st, -EIO);
+		return;
+	}
 	slots_all_free(st);
 	for (uint32_t i = 0; i < st->shard_end; i++)
 		if (st->shards[i].known)

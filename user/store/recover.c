@@ -17,7 +17,7 @@ static void fail(struct store *st, int err, const char *what)
 void recover_finish(struct store *st, int err)
 {
 	if (err) {
-		fail(st, err, "recovery");
+		fail(st, err, err == -EIO ? "recovery: the disk cannot be read" : "recovery");
 		return;
 	}
 	st->phase = ST_OPEN;
@@ -45,7 +45,7 @@ static void read_one(struct store *st, int res)
 
 	if (res) {
 		memset(s->buf + s->at, 0, FMT_PAGE);
-		s->failed = true;
+		s->errors++;
 		if (s->at / FMT_PAGE < 64)
 			s->unread |= 1ull << s->at / FMT_PAGE;
 	}
@@ -282,9 +282,9 @@ static int choose(struct store *st)
 			best = a;
 	}
 	if (!valid)
-		return st->serial.failed ? -EIO : -XBD_EFORMAT;
+		return st->serial.errors ? -EIO : -XBD_EFORMAT;
 	if (!best)
-		return -XBD_ECORRUPT;
+		return st->serial.errors ? -EIO : -XBD_ECORRUPT;
 	for (unsigned i = 0; i < FMT_SUPER_COPIES; i++)
 		current[i] = r->super_ok[i] && !memcmp(best, &r->super[i], sizeof(*best));
 	super_order(st, current);

@@ -6,13 +6,14 @@
 
 #include "store/internal.h"
 
+static bool bad_allowed;
 static uint32_t used; /* slots that entries name */
 
 static const char *audit_entry(const struct fmt_entry *e, uint8_t *seen, uint32_t slots)
 {
 	uint32_t slot = e->slot & ~FMT_SLOT_BAD;
 
-	if (e->slot & FMT_SLOT_BAD)
+	if (e->slot & FMT_SLOT_BAD && !(bad_allowed && slot))
 		return "bad block";
 	if (!slot_real(slot))
 		return e->crc ? "zeroes with a checksum" : NULL;
@@ -71,7 +72,7 @@ static const char *audit_free(const struct store *st, const uint8_t *seen)
 	return NULL;
 }
 
-const char *audit(const struct store *st)
+const char *audit(const struct store *st, bool bad_ok)
 {
 	uint8_t *seen = calloc(1, st->super->slots / 8 + 1);
 	uint32_t extents = 0;
@@ -79,6 +80,7 @@ const char *audit(const struct store *st)
 
 	XBD_ASSERT(seen);
 	used = 0;
+	bad_allowed = bad_ok;
 	for (uint32_t i = 0; i < st->shard_end && !why; i++) {
 		const struct shard *sh = &st->shards[i];
 

@@ -5,7 +5,8 @@
 
 #include "store/store.h"
 
-/* NULL = all well, else what is wrong. Nothing may be in flight. */
-const char *audit(const struct store *st);
+/* NULL = all well, else what is wrong. Nothing may be in flight. bad_ok: blocks may be
+ * marked damaged. */
+const char *audit(const struct store *st, bool bad_ok);
 
 #endif

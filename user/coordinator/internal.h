@@ -13,8 +13,8 @@
 #define RTO_MAX_NS    (250 * NS_MS)
 #define CTL_FIRST_NS  (20 * NS_MS) /* first repetition of a control message */
 #define CTL_MAX_NS    (200 * NS_MS)
-#define GATHER_NS     (30 * NS_MS)  /* wait for more promises once a majority is there */
-#define PAIR_WAIT_NS  (200 * NS_MS) /* ... and for the second store of a pair to be synced */
+#define GATHER_NS     (30 * NS_MS)   /* wait for more promises once a majority is there */
+#define PAIR_WAIT_NS  (200 * NS_MS)  /* ... and for the second store of a pair to be synced */
 #define NEWCOMER_NS   (1000 * NS_MS) /* ... and for one that is to become a member */
 #define GATHER_MAX_NS (1000 * NS_MS)
 #define STUCK_NS      (1500 * NS_MS) /* opening without progress: start over */
@@ -59,9 +59,10 @@ struct rep {
 	uint32_t reads;
 	uint64_t *lag; /* bitmap of regions that may differ */
 	uint64_t nlag, lag_cursor;
-	uint64_t repaired; /* since it began to lag */
-	uint64_t hold;	   /* writes up to this version make up for repairs left out: until it has
-			    * acknowledged them it is not complete */
+	uint64_t repaired;  /* since it began to lag */
+	uint64_t synced_at; /* when it said so */
+	uint64_t hold;	    /* writes up to this version make up for repairs left out: until it has
+			     * acknowledged them it is not complete */
 	uint64_t comp;
 };
 

@@ -117,11 +117,14 @@ void co_on_leased(struct cshard *sh, uint8_t slot, const struct xbd_msg *m)
 {
 	struct rep *rep = &sh->rep[slot];
 	uint64_t sent = stamp_time(sh->co->now, m->h.stamp & XBD_STAMP_MASK);
+	uint8_t status = XBD_STATUS(m->h.stamp);
 
 	if (!rep->replied)
 		return;
-	if (XBD_STATUS(m->h.stamp) != XBD_S_OK) {
-		co_note(sh, CO_NOTE_BLANK, slot, XBD_STATUS(m->h.stamp));
+	if (status == XBD_S_NOTSYNCED && (!rep->synced || sent <= rep->synced_at))
+		status = XBD_S_OK; /* a learner, or an answer from before it was synced */
+	if (status != XBD_S_OK) {
+		co_note(sh, CO_NOTE_BLANK, slot, status);
 		co_rep_reset(sh, slot);
 		return;
 	}

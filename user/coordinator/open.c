@@ -372,6 +372,7 @@ static void on_synced(struct cshard *sh, uint8_t slot)
 	if (rep->synced)
 		return;
 	rep->synced = true;
+	rep->synced_at = sh->co->now;
 	sh->progress_at = sh->co->now;
 	if (!sh->first_sync_at)
 		sh->first_sync_at = sh->co->now;

@@ -183,7 +183,10 @@ void rep_on_lease(struct replica *r, struct rshard *sh, const struct xbd_msg *m)
 	sh->lease_epoch = XBD_VER_EPOCH(m->h.ver);
 	if (r->now - sh->state_at >= STATE_EVERY_NS)
 		rep_comp_save(r, sh);
-	rep_reply(r, m, m->from, XBD_T_LEASED, XBD_S_OK);
+	rep_reply(r, m, m->from, XBD_T_LEASED,
+		  r->cfg.witness || rep_state(r, sh->id)->synced == sh->lease_epoch
+			  ? XBD_S_OK
+			  : XBD_S_NOTSYNCED);
 }
 
 void rep_on_release(struct replica *r, const struct xbd_msg *m)

@@ -182,14 +182,17 @@ static void lose_fault(struct sim *s)
 	s->total.losses++;
 	TRACE(s, "node %u loses its disk", h->id);
 	crash(s, h);
-	h->disk = mdisk_new(s, h->id);
+	if (h->disk->fd && prng_percent(&s->fault, 50))
+		rstore_damage(h->disk);
+	else
+		h->disk = mdisk_new(s, h->id);
 }
 
 static void fail_fault(struct sim *s)
 {
 	struct host *h = any_node(s);
 
-	if (!h->alive)
+	if (!h->alive || !h->rep)
 		return;
 	TRACE(s, "node %u: disk fails", h->id);
 	h->disk->failed = true;

@@ -58,6 +58,7 @@ struct mdisk {
 	struct mshard shard[SHARDS_MAX];
 	struct fdisk *fd; /* real store: its disk; NULL = the model is the store */
 	bool formatted;
+	bool damaged; /* real store: its metadata */
 	void *free_data;
 };
 

@@ -133,6 +133,14 @@ static void draw_witness(struct options *o)
 	o->witness = 1;
 }
 
+static void draw_disk(struct options *o, struct prng *p)
+{
+	o->real_store = 1;
+	o->cache = prng_percent(p, 50);
+	o->rot_ms = prng_percent(p, 30) ? prng_range(p, 20, 500) : 0;
+	o->lose_ms = prng_percent(p, 30) ? prng_range(p, 200, 2000) : 0;
+}
+
 /* Parts that scenarios other than calm share. */
 static void add_faults(struct options *o, struct prng *p, enum scenario sc)
 {
@@ -175,8 +183,7 @@ void options_draw(struct options *o, uint64_t seed, enum scenario sc)
 	else if (sc == SC_witness || (sc == SC_storm && prng_percent(&p, 20)))
 		draw_witness(o);
 	else if (sc == SC_disk)
-		o->real_store = 1;
-	o->cache = prng_percent(&p, 50);
+		draw_disk(o, &p);
 }
 
 bool options_set(struct options *o, const char *text)

@@ -204,13 +204,19 @@ static void list_regions(struct store *st, unsigned k)
 	}
 }
 
+static void forget_shadow(struct mdisk *d)
+{
+	for (unsigned k = 0; k < d->sim->opt.shards; k++)
+		d->shard[k].used = false;
+}
+
 static void opened(void *ctx, int err)
 {
 	struct store *st = ctx;
 	struct boot *b = boot_of(st);
 	struct store_info info;
 
-	if (err && st->disk->failed) {
+	if (err && (st->disk->failed || st->disk->damaged)) {
 		sim_after(st->sim, 0, EV_DISK, st->host->id, st->gen, 2, st);
 		return;
 	}
@@ -222,6 +228,14 @@ static void opened(void *ctx, int err)
 		sim_fail(st->sim, "node %u: boot counter %lu after %lu", st->host->id,
 			 (unsigned long)info.boot, (unsigned long)st->disk->boot);
 	st->disk->boot = info.boot;
+	if (memcmp(&info.uuid, &st->disk->uuid, sizeof(info.uuid)) != 0) {
+		if (!st->disk->damaged)
+			sim_fail(st->sim, "node %u: a sound store took a new name", st->host->id);
+		TRACE(st->sim, "node %u comes up under a new name", st->host->id);
+		st->disk->uuid = info.uuid;
+		forget_shadow(st->disk);
+	}
+	st->disk->damaged = false;
 	b->lists = 1;
 	for (unsigned k = 0; k < st->sim->opt.shards; k++) {
 		const struct xbd_state *state = real_store_state(st->real, st->sim->shard_id[k]);
@@ -317,7 +331,11 @@ void rstore_event(struct sim *s, const struct event *ev)
 		real_store_free(st->real);
 		open_store(st);
 	} else if (h->alive && h->gen == ev->gen) {
+		bool gone = h->disk->damaged && !h->disk->failed;
+
 		node_crash(h);
+		if (gone) /* beyond repair: replaced */
+			h->disk = mdisk_new(s, h->id);
 		sim_after(s, 20 * MS, EV_BOOT, h->id, 0, 0, NULL);
 	}
 }
@@ -335,6 +353,20 @@ bool rstore_rot(struct mdisk *d, unsigned shard, uint32_t block)
 		return true;
 	}
 	return false;
+}
+
+void rstore_damage(struct mdisk *d)
+{
+	uint32_t hits = prng_range(&d->sim->fault, 1, 400);
+
+	d->damaged = true;
+	while (hits--) {
+		uint32_t page = prng_below(&d->sim->fault, d->fd->npages / 2);
+
+		if (prng_percent(&d->sim->fault, 30)) /* superblock, shard pages, journal */
+			page = prng_below(&d->sim->fault, 400);
+		fdisk_rot(d->fd, page);
+	}
 }
 
 void rstore_cleanup(struct sim *s)

@@ -15,6 +15,8 @@ const struct xbd_state *rstore_state(const struct store *st, uint32_t shard);
 void rstore_event(struct sim *s, const struct event *ev);
 /* The content of a block on the disk is damaged. False: it is not there. */
 bool rstore_rot(struct mdisk *d, unsigned shard, uint32_t block);
+/* Metadata is damaged: the store may come up as another one, or not at all. */
+void rstore_damage(struct mdisk *d);
 /* End of a seed. */
 void rstore_cleanup(struct sim *s);
 

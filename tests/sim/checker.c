@@ -13,6 +13,7 @@
 struct part {
 	struct cwrite *w;
 	struct part *older;
+	uint64_t id; /* what its content says; 0 = zeroes */
 	uint32_t block;
 	uint8_t mask; /* cells */
 	uint8_t weak; /* cells that were zero before these zeroes: to see them proves nothing */
@@ -70,9 +71,9 @@ void checker_init(struct checker *c, struct arena *a, uint32_t blocks, uint32_t 
 	c->blocks = blocks;
 	c->boundary = boundary;
 	c->block = arena_zero(a, blocks * sizeof(*c->block));
-	c->write = arena_get(a, writes_max * sizeof(struct cwrite *));
-	c->writes_max = writes_max;
-	c->nwrites = 0;
+	c->parts_max = writes_max * CHECKER_WRITE_BLOCKS;
+	c->part = arena_get(a, c->parts_max * sizeof(struct part *));
+	c->nparts = c->nwrites = 0;
 	c->nserves = 0;
 	c->init = init;
 	memset(c->inst, 0, sizeof(c->inst));
@@ -217,6 +218,11 @@ static void part_begin(struct checker *c, struct cwrite *w, uint32_t i, uint8_t 
 
 	*p = (struct part){.w = w, .older = b->newest, .block = w->block + i, .mask = mask};
 	p->first = NEVER;
+	if (!w->zero) {
+		XBD_ASSERT(c->nparts < c->parts_max);
+		c->part[c->nparts++] = p;
+		p->id = c->nparts;
+	}
 	b->newest = p;
 	b->solo = b->settled && b->pending == 0;
 	if (!b->solo)
@@ -238,9 +244,9 @@ struct cwrite *checker_write(struct checker *c, uint32_t inst, uint32_t block, u
 	struct cwrite *w = arena_get(c->arena, sizeof(*w) + n * sizeof(w->part[0]));
 	struct cinst *in = &c->inst[inst];
 
-	XBD_ASSERT(c->nwrites < c->writes_max && n && block + n <= c->blocks);
+	XBD_ASSERT(n && block + n <= c->blocks);
 	c->now++;
-	*w = (struct cwrite){.id = c->nwrites + 1,
+	*w = (struct cwrite){.id = ++c->nwrites,
 			     .inv = c->now,
 			     .inst = inst,
 			     .block = block,
@@ -248,7 +254,6 @@ struct cwrite *checker_write(struct checker *c, uint32_t inst, uint32_t block, u
 			     .zero = zero,
 			     .pending = true,
 			     .next = in->pending};
-	c->write[c->nwrites++] = w;
 	if (in->pending)
 		in->pending->prev = w;
 	in->pending = w;
@@ -264,7 +269,7 @@ void checker_fill(const struct checker *c, const struct cwrite *w, uint8_t *buf)
 		uint32_t lo = (uint32_t)__builtin_ctz(p->mask);
 		uint32_t hi = 32 - (uint32_t)__builtin_clz(p->mask);
 
-		pattern_fill(buf + (size_t)i * PATTERN_BLOCK, w->id, c->edge[lo], c->edge[hi]);
+		pattern_fill(buf + (size_t)i * PATTERN_BLOCK, p->id, c->edge[lo], c->edge[hi]);
 	}
 }
 
@@ -355,17 +360,15 @@ static struct part *part_read(struct checker *c, uint32_t block, uint32_t cell, 
 	uint64_t id = 0;
 	char text[128];
 
-	if (!pattern_find(data, c->edge[cell], c->edge[cell + 1], &id) || id > c->nwrites ||
-	    (id &&
-	     (block < c->write[id - 1]->block ||
-	      block >= c->write[id - 1]->block + c->write[id - 1]->n || c->write[id - 1]->zero))) {
+	if (!pattern_find(data, c->edge[cell], c->edge[cell + 1], &id) || id > c->nparts ||
+	    (id && c->part[id - 1]->block != block)) {
 		snprintf(text, sizeof(text), "block %u cell %u: read content that nobody wrote",
 			 block, cell);
 		c->fail(c->ctx, text);
 	}
 	if (!id)
 		return zero_part(c, block, cell);
-	return &c->write[id - 1]->part[block - c->write[id - 1]->block];
+	return c->part[id - 1];
 }
 
 /* Zeroes where there were zeroes before: nobody can tell which. */

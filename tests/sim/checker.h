@@ -3,8 +3,8 @@
  * The checker: what clients may see, by the promise to the user alone. It knows nothing of the
  * protocol but which coordinator serves from when on.
  *
- * Every block is an atomic register, strict over crashes. Writes have unique content, so each read
- * names the write that it saw. Time is a counter of the checker's calls.
+ * Every block is an atomic register, strict over crashes. Each write has content of its own in each
+ * block, so a read names the write that it saw. Time is a counter of the checker's calls.
  *
  *  - Of each write: `inv` when it was issued; `first`, the earliest end of an operation that proves
  *    it in effect (its own completion, a read that saw it), or the moment a later coordinator began
@@ -31,9 +31,10 @@
 
 #include "arena.h"
 
-#define CELLS_MAX	  8u
-#define CHECKER_SHARDS	  2u
-#define CHECKER_INSTANCES 256u
+#define CELLS_MAX	     8u
+#define CHECKER_WRITE_BLOCKS 32u /* in one write */
+#define CHECKER_SHARDS	     2u
+#define CHECKER_INSTANCES    256u
 
 struct part;
 struct cblock;
@@ -61,8 +62,8 @@ struct checker {
 	uint32_t cells;
 	uint16_t edge[CELLS_MAX + 1]; /* byte offsets of the cells in a block */
 	struct cblock *block;
-	struct cwrite **write; /* by id - 1 */
-	uint32_t nwrites, writes_max;
+	struct part **part; /* by id - 1 */
+	uint32_t nparts, parts_max, nwrites;
 	struct cwrite *init;
 	struct cinst inst[CHECKER_INSTANCES];
 	struct cserve serve[1024];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Content of blocks: every 8-byte word says which write it is of and where in the block it lies. */
+/* Content of blocks: every 8-byte word says whose it is and where in the block it lies. */
 #ifndef SIM_PATTERN_H
 #define SIM_PATTERN_H
 

@@ -211,7 +211,7 @@ static void a_write_there_in_part_is_found(void **state)
 
 	whole_write(0);
 	w = begin(0, 0, 2);
-	pattern_fill(f.disk[0], 2, 0, 1001);
+	pattern_fill(f.disk[0], 2, 0, 1001); /* contents are numbered */
 	(void)w;
 	assert_violation(read_now(0));
 }

@@ -80,7 +80,8 @@ static bool any_rot(const struct sim *s, uint32_t but)
 static bool there(const struct sim *s, const struct xbd_uuid *u, uint32_t but)
 {
 	for (uint32_t i = 0; i < NODES_MAX; i++)
-		if (i != but && s->host[i].disk && same(&s->host[i].disk->uuid, u))
+		if (i != but && s->host[i].disk && !s->host[i].disk->damaged &&
+		    same(&s->host[i].disk->uuid, u))
 			return true;
 	return false;
 }

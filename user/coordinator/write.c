@@ -461,19 +461,6 @@ bool co_held(const struct cshard *sh, uint8_t slot)
 	return false;
 }
 
-void co_write_rep_down(struct cshard *sh, uint8_t slot)
-{
-	sh->rep[slot].asked_at = 0;
-	for (struct cop *op = sh->head, *next; op; op = next) {
-		next = op->next;
-		if (op->phase != COP_COMPLETE ||
-		    !((op->sent & ~op->acked & ~op->lagged) >> slot & 1))
-			continue;
-		lag_out(op, slot);
-		try_retire(op);
-	}
-}
-
 /* Send the write to this slot too, and count its answer. */
 static void include(struct cop *op, uint8_t slot)
 {
@@ -487,6 +474,37 @@ static void include(struct cop *op, uint8_t slot)
 	op->again_at[slot] = sh->co->now;
 	op->tries[slot] = 0;
 	sh->scan_at = sh->co->now;
+}
+
+/* A store whose votes were counted on is gone: what cannot be complete without others goes to those
+ * that were left out. */
+static void find_votes(struct cshard *sh, uint8_t gone)
+{
+	uint8_t able = co_eligible(sh) & co_targets(sh) & (uint8_t)~bit8(gone);
+
+	for (struct cop *op = sh->head; op; op = op->next) {
+		uint8_t have = op->voted | (able & op->sent & (uint8_t)~op->lagged);
+
+		if (op->phase != COP_WRITE || popcount8(have) >= sh->rec.w)
+			continue;
+		for (uint8_t i = 0; i < XBD_REPLICAS_MAX; i++)
+			if ((able & ~have) >> i & 1)
+				include(op, i);
+	}
+}
+
+void co_write_rep_down(struct cshard *sh, uint8_t slot)
+{
+	sh->rep[slot].asked_at = 0;
+	for (struct cop *op = sh->head, *next; op; op = next) {
+		next = op->next;
+		if (op->phase != COP_COMPLETE ||
+		    !((op->sent & ~op->acked & ~op->lagged) >> slot & 1))
+			continue;
+		lag_out(op, slot);
+		try_retire(op);
+	}
+	find_votes(sh, slot);
 }
 
 /* Back, or counted from now on: writes that are not complete may need its vote. */

@@ -255,6 +255,7 @@ void co_read_start(struct cop *op);
 /* Read the blocks in op->todo (bit per block) for a read-modify-write. */
 void co_read_blocks(struct cop *op);
 void co_read_freeze(struct cshard *sh);
+void co_read_rep_lost(struct cshard *sh, uint8_t slot);
 void co_rmw_merge(struct cop *op);
 void co_on_data(struct cshard *sh, uint8_t slot, const struct xbd_msg *m);
 void co_on_map(struct cshard *sh, uint8_t slot, const struct xbd_msg *m);

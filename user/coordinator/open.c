@@ -66,6 +66,7 @@ void co_reopen(struct cshard *sh)
 void co_rep_reset(struct cshard *sh, uint8_t slot)
 {
 	co_write_rep_lost(sh, slot);
+	co_read_rep_lost(sh, slot);
 	rep_clear(sh, slot);
 	if (slot != XBD_SLOT_WITNESS)
 		co_lag_mark(sh, slot, 0, sh->blocks);

@@ -115,7 +115,7 @@ static void write_blocks(struct world *w, uint32_t node, const struct held *h)
 
 	for (uint32_t i = 0; i < s->count; i++)
 		have = have && p->block[s->block + i].ver >= s->ver;
-	if (!have && s->skip) { /* a part of what it does not have */
+	if (!have && (s->flags & XBD_F_RETRY) && s->skip) { /* the question, then the rest */
 		struct xbd_hdr a = world_reply_to(h, XBD_T_ACK, 0);
 		struct xbd_units u = {{~s->skip->bits[0], ~s->skip->bits[1]}};
 

@@ -120,6 +120,37 @@ static void without_quorum_it_waits_and_goes_on(void **state)
 	assert_int_equal(w->notes[CO_NOTE_FENCED], 0);
 }
 
+/* Store 0 is slow and gets no more than its window; then one of the two others is gone. */
+static void writes_that_left_a_slow_store_out_come_back_to_it(void **state)
+{
+	struct world *w = *state;
+	struct want *q[3];
+
+	w->cfg.window_bytes = 4 * BLOCK;
+	world_new_co(w);
+	co_open(w->co, w->now);
+	world_run(w, 10 * MS);
+	assert_true(co_serving(w->co));
+	world_hold(w, 0, XBD_T_WRITE);
+	world_do(w, CO_WRITE, 640 * BLOCK, 4 * BLOCK, 1);
+	world_hold(w, 2, XBD_T_WRITE);
+	world_hold(w, 0, XBD_T_LIST);	 /* no repair in between */
+	for (unsigned i = 0; i < 3; i++) /* one over the other */
+		q[i] = world_submit(w, CO_WRITE, 0, 4 * BLOCK, (uint8_t)(2 + i));
+	assert_int_equal(w->store[0].got[XBD_T_WRITE], 1);
+	w->store[2].silent = true;
+	world_let(w, 0, XBD_T_WRITE);
+	world_run(w, 700 * MS);
+	world_let(w, 0, XBD_T_LIST);
+	world_run(w, 1300 * MS);
+	for (unsigned i = 0; i < 3; i++)
+		assert_true(q[i]->done && q[i]->r.res == 0);
+	for (uint32_t i = 0; i < 4; i++)
+		assert_true(store_is(&w->store[0], i, 4));
+	world_run(w, 500 * MS);
+	assert_int_equal(world_status(w).rep[0].state, CO_REP_SYNCED);
+}
+
 static void a_store_with_a_disk_error_is_left_out_for_a_while(void **state)
 {
 	struct world *w = *state;
@@ -197,6 +228,47 @@ static void a_blank_store_is_filled_and_then_named_by_a_new_epoch(void **state)
 	world_do(w, CO_WRITE, 0, BLOCK, 78); /* 0 and 2 are enough now */
 }
 
+/* Asked before, answered after: by a store that is not the one that was asked. */
+static void what_a_store_was_asked_its_successor_does_not_answer(void **state)
+{
+	struct world *w = *state;
+	struct want *q;
+	uint32_t asked = 0;
+
+	for (uint32_t i = 0; i < 3; i++) {
+		store_put(&w->store[i], 5, XBD_VER(1, 9), 5);
+		w->store[i].st.comp = XBD_VER(1, 9); /* nothing to resolve */
+	}
+	w->cfg.lease_every_ms = 2; /* tell soon */
+	world_new_co(w);
+	co_open(w->co, w->now);
+	world_run(w, 10 * MS);
+	for (uint32_t i = 0; i < 3; i++)
+		world_hold(w, i, XBD_T_LIST);
+	q = world_submit(w, CO_MAP, 5 * BLOCK, BLOCK, 0);
+	while (!world_kept(w, asked, XBD_T_LIST))
+		asked++;
+	w->store[asked].st.prom = 1; /* its disk is as it was before the volume was written */
+	w->store[asked].st.store = world_uuid(0x99);
+	w->store[asked].block[5].ver = 0;
+	w->store[asked].block[5].crc = 0;
+	world_hold(w, asked, XBD_T_SYNC);
+	w->store[asked].hold &= ~(1u << XBD_T_LIST);
+	struct held *h = world_take(w, asked, XBD_T_LIST);
+
+	while (w->store[asked].got[XBD_T_PROMISE] < 2)
+		world_run(w, MS);
+	world_run(w, MS);
+	world_answer(w, h);
+	world_step(w);
+	assert_false(q->done);
+	for (uint32_t i = 0; i < 3; i++)
+		world_let(w, i, XBD_T_LIST);
+	world_run(w, 300 * MS);
+	assert_true(q->done && q->r.res == 0);
+	assert_int_equal(q->r.buf[0], 0); /* data */
+}
+
 static void a_store_that_forgot_its_promise_is_asked_anew(void **state)
 {
 	struct world *w = *state;
@@ -272,8 +344,10 @@ int main(void)
 		TEST(the_complete_point_stays_while_a_store_lags),
 		TEST(a_repair_does_not_undo_a_write_in_between),
 		TEST(without_quorum_it_waits_and_goes_on),
+		FRESH(writes_that_left_a_slow_store_out_come_back_to_it),
 		TEST(a_store_with_a_disk_error_is_left_out_for_a_while),
 		TEST(a_blank_store_is_filled_and_then_named_by_a_new_epoch),
+		FRESH(what_a_store_was_asked_its_successor_does_not_answer),
 		TEST(a_store_that_forgot_its_promise_is_asked_anew),
 		FRESH(it_does_not_serve_while_the_only_good_copy_is_away),
 		FRESH(a_store_that_goes_away_while_opening_holds_nobody_up),

@@ -138,7 +138,7 @@ static void draw_disk(struct options *o, struct prng *p)
 	o->real_store = 1;
 	o->cache = prng_percent(p, 50);
 	o->rot_ms = prng_percent(p, 30) ? prng_range(p, 20, 500) : 0;
-	o->lose_ms = prng_percent(p, 30) ? prng_range(p, 200, 2000) : 0;
+	o->lose_ms = !o->rot_ms && prng_percent(p, 40) ? prng_range(p, 200, 2000) : 0;
 }
 
 /* Parts that scenarios other than calm share. */

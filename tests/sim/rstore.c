@@ -234,6 +234,10 @@ static void opened(void *ctx, int err)
 		TRACE(st->sim, "node %u comes up under a new name", st->host->id);
 		st->disk->uuid = info.uuid;
 		forget_shadow(st->disk);
+	} else if (st->disk->damaged) {
+		/* the damage may be one that no store can see: its last journal block */
+		sim_after(st->sim, 0, EV_DISK, st->host->id, st->gen, 2, st);
+		return;
 	}
 	st->disk->damaged = false;
 	b->lists = 1;

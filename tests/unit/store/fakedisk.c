@@ -37,6 +37,7 @@ struct fakedisk {
 	int fail_err;
 	bool fail_sticky;
 	uint64_t bad_offset, bad_len;
+	uint64_t hold_offset, hold_len;
 	struct fakedisk_stats stats;
 };
 
@@ -237,6 +238,14 @@ static void complete(struct fakedisk *fd, unsigned i)
 	p.op->done(p.op);
 }
 
+static bool held(const struct fakedisk *fd, unsigned i)
+{
+	const struct pending *p = &fd->inflight.v[i];
+
+	return p->op->kind != DISK_FLUSH && p->offset < fd->hold_offset + fd->hold_len &&
+	       fd->hold_offset < p->offset + p->len;
+}
+
 static unsigned choose(struct fakedisk *fd)
 {
 	unsigned n = fd->inflight.n;
@@ -250,9 +259,15 @@ static unsigned choose(struct fakedisk *fd)
 
 bool fakedisk_step(struct fakedisk *fd)
 {
+	unsigned i;
+
 	if (!fd->inflight.n)
 		return false;
-	complete(fd, choose(fd));
+	i = choose(fd);
+	for (unsigned tries = 0; held(fd, i); i = (i + 1) % fd->inflight.n)
+		if (++tries > fd->inflight.n)
+			return false;
+	complete(fd, i);
 	return true;
 }
 
@@ -334,6 +349,12 @@ void fakedisk_bad_range(struct fakedisk *fd, uint64_t offset, uint64_t len)
 {
 	fd->bad_offset = offset;
 	fd->bad_len = len;
+}
+
+void fakedisk_hold(struct fakedisk *fd, uint64_t offset, uint64_t len)
+{
+	fd->hold_offset = offset;
+	fd->hold_len = len;
 }
 
 void fakedisk_rot(struct fakedisk *fd, uint64_t offset, uint64_t len)

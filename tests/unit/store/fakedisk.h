@@ -40,7 +40,7 @@ struct fakedisk *fakedisk_new(const struct fakedisk_opts *opts);
 void fakedisk_free(struct fakedisk *fd);
 struct disk *fakedisk_get(struct fakedisk *fd);
 
-/* Complete one op; false = none in flight. */
+/* Complete one op; false = none in flight, or all are held. */
 bool fakedisk_step(struct fakedisk *fd);
 /* Complete one of the ops of this kind (enum disk_kind); false = none in flight. */
 bool fakedisk_step_kind(struct fakedisk *fd, uint8_t kind);
@@ -57,6 +57,8 @@ void fakedisk_crash(struct fakedisk *fd);
 void fakedisk_fail(struct fakedisk *fd, uint64_t nth, unsigned kinds, int err, bool sticky);
 /* Reads of this range fail until it is written; len 0 = none. */
 void fakedisk_bad_range(struct fakedisk *fd, uint64_t offset, uint64_t len);
+/* Ops that touch this range do not end; len 0 = none. */
+void fakedisk_hold(struct fakedisk *fd, uint64_t offset, uint64_t len);
 /* Flip bits in a durable range. */
 void fakedisk_rot(struct fakedisk *fd, uint64_t offset, uint64_t len);
 /* Direct access to what a reader would see, for checkers; range within a 4 KiB page. */

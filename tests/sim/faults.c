@@ -119,9 +119,29 @@ static uint64_t all_hosts(const struct sim *s)
 	return (1ull << HOSTS_MAX) - 1;
 }
 
+/* A coordinator keeps one node for itself while another one takes over the rest: stale reads? */
+static void part_tete(struct sim *s)
+{
+	struct host *co, *node = any_node(s);
+
+	if (cohost_count(s, &co) == 0)
+		return;
+	for (unsigned i = 0; i < HOSTS_MAX; i++) {
+		if (i != co->id && !is_node((uint8_t)i)) {
+			s->blocked[i] |= 1ull << node->id;
+			s->blocked[node->id] |= 1ull << i;
+		} else if (i != node->id && is_node((uint8_t)i)) {
+			s->blocked[i] |= 1ull << co->id;
+			s->blocked[co->id] |= 1ull << i;
+		}
+	}
+	if (cohost_count(s, NULL) < 3)
+		cohost_start(s);
+}
+
 static void part_fault(struct sim *s)
 {
-	uint32_t style = prng_below(&s->fault, 4);
+	uint32_t style = prng_below(&s->fault, 5), ms = s->opt.heal_ms;
 	uint32_t a = prng_below(&s->fault, HOSTS_MAX);
 
 	if (style == 0) { /* one node alone, maybe in one direction */
@@ -143,12 +163,15 @@ static void part_fault(struct sim *s)
 		s->blocked[a] = all_hosts(s);
 		for (unsigned i = 0; i < HOSTS_MAX; i++)
 			s->blocked[i] |= 1ull << a;
+	} else if (style == 3) {
+		part_tete(s);
+		ms += s->opt.lease_ms;
 	} else { /* single links, each way for itself */
 		for (unsigned i = 0; i < HOSTS_MAX; i++)
 			s->blocked[i] |= prng_next(&s->fault) & prng_next(&s->fault) & all_hosts(s);
 	}
 	TRACE(s, "partition, style %u", style);
-	sim_after(s, MS + prng_exp(&s->fault, s->opt.heal_ms * MS), EV_HEAL, 0, 0, F_part, NULL);
+	sim_after(s, MS + prng_exp(&s->fault, ms * MS), EV_HEAL, 0, 0, F_part, NULL);
 }
 
 static void rot_fault(struct sim *s)

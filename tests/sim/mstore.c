@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/crc32c.h"
 #include "base/error.h"
+#include "core/rules.h"
 
 int sim_shard_index(const struct sim *s, uint32_t id)
 {
@@ -88,7 +89,8 @@ static void apply_write(struct mdisk *d, unsigned shard, struct store_op *op, bo
 	for (uint32_t i = 0; i < op->count; i++) {
 		struct mblock *b = mdisk_block_make(d, shard, op->block + i);
 
-		if (!b || b->ver >= op->ver || (torn && prng_percent(&d->sim->fault, 50)))
+		if (!b || (b->ver >= op->ver && XBD_RULE(B2_ORDER)) ||
+		    (torn && prng_percent(&d->sim->fault, 50)))
 			continue;
 		set_block(d, b, op, i);
 	}
@@ -102,7 +104,7 @@ static void apply_repair(struct mdisk *d, unsigned shard, struct store_op *op)
 		op->res = -EINVAL;
 		return;
 	}
-	if (b->ver != op->expect) {
+	if (b->ver != op->expect && XBD_RULE(B3_CAS)) {
 		op->expect = b->ver;
 		op->res = -ESTALE;
 		return;

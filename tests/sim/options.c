@@ -108,6 +108,8 @@ static void add_zombie(struct options *o, struct prng *p)
 	o->node_pause_ms = maybe(p, 50, 1000);
 	o->co_pause_ms = maybe(p, 50, 1000);
 	o->co_take_ms = prng_range(p, 50, 1500);
+	if (!o->part_ms)
+		o->part_ms = maybe(p, 50, 1000);
 }
 
 static void draw_two(struct options *o, struct prng *p)

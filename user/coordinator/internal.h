@@ -17,6 +17,7 @@
 #define PAIR_WAIT_NS  (200 * NS_MS)  /* ... and for the second store of a pair to be synced */
 #define NEWCOMER_NS   (1000 * NS_MS) /* ... and for one that is to become a member */
 #define GATHER_MAX_NS (1000 * NS_MS)
+#define UNRESOLVED_NS (5000 * NS_MS) /* a majority is there, but not the right one: ask again */
 #define STUCK_NS      (1500 * NS_MS) /* opening without progress: start over */
 #define DOWN_NS	      (500 * NS_MS)  /* silent that long although asked: down */
 #define FAILED_NS     (5000 * NS_MS) /* a failed store is tried again after that long */

@@ -277,6 +277,9 @@ static bool late_voter(const struct cshard *sh)
 /* Opening came to a halt though a majority was there: some store went away in the middle. */
 static void check_progress(struct cshard *sh)
 {
+	if (sh->phase == CO_OPENING && sh->majority_at &&
+	    sh->co->now - sh->majority_at >= UNRESOLVED_NS)
+		co_reopen(sh); /* who has answered may be another store by now */
 	if (sh->phase != CO_RESOLVING && sh->phase != CO_ACCEPTING)
 		return;
 	if (stuck(sh) && late_voter(sh)) {
@@ -314,6 +317,8 @@ uint64_t co_open_deadline(const struct cshard *sh)
 	if (sh->phase == CO_OPENING && sh->majority_at &&
 	    sh->co->now < sh->majority_at + sh->gather_ns)
 		at = sh->majority_at + sh->gather_ns;
+	else if (sh->phase == CO_OPENING && sh->majority_at)
+		at = sh->majority_at + UNRESOLVED_NS;
 	if (sh->phase == CO_RESOLVING || sh->phase == CO_ACCEPTING)
 		at = sh->progress_at + STUCK_NS;
 	if (sh->phase == CO_RESOLVING && wait_for_pair(sh))
@@ -354,7 +359,8 @@ void co_on_promised(struct cshard *sh, uint8_t slot, const struct xbd_msg *m)
 	if (status != XBD_S_OK)
 		return;
 	memcpy(&rep->st, m->body, sizeof(rep->st));
-	if (rep->st.nlin > XBD_LINEAGE_MAX || rep->st.nhist > XBD_HISTORY_MAX)
+	if (rep->st.nlin > XBD_LINEAGE_MAX || rep->st.nhist > XBD_HISTORY_MAX ||
+	    rep->st.rec.n > XBD_REPLICAS_MAX)
 		return;
 	rep->replied = true;
 	rep->alive = true;

@@ -257,7 +257,8 @@ static void control(struct world *w, uint32_t node, const struct held *h)
 		p->comp = h->s.commit;
 		if (h->s.commit > p->st.comp && p->st.synced == XBD_VER_EPOCH(h->s.ver))
 			p->st.comp = h->s.commit;
-		simple(w, node, h, XBD_T_LEASED, XBD_S_OK);
+		simple(w, node, h, XBD_T_LEASED,
+		       p->st.synced == XBD_VER_EPOCH(h->s.ver) ? XBD_S_OK : XBD_S_NOTSYNCED);
 		break;
 	case XBD_T_RELEASE:
 		simple(w, node, h, XBD_T_RELEASED, XBD_S_OK);

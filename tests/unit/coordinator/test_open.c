@@ -267,6 +267,45 @@ static void a_store_that_is_behind_does_not_vote(void **state)
 	assert_true(world_is(world_do(w, CO_READ, 5 * BLOCK, BLOCK, 0), 0));
 }
 
+static void a_state_that_makes_no_sense_is_no_promise(void **state)
+{
+	struct world *w = *state;
+	struct xbd_state good = w->store[0].st;
+
+	for (unsigned i = 0; i < 3; i++) {
+		struct xbd_state *st = &w->store[0].st;
+
+		*st = good;
+		st->prom = 10 + i;
+		if (i == 0)
+			st->rec.n = 200;
+		else if (i == 1)
+			st->nlin = XBD_LINEAGE_MAX + 1;
+		else
+			st->nhist = XBD_HISTORY_MAX + 1;
+		w->shard.rec.epoch = 20 + i; /* a number nobody has promised */
+		world_new_co(w);
+		open_now(w);
+		world_run(w, 500 * MS);
+		assert_true(co_serving(w->co)); /* with the two others */
+		assert_int_equal(w->store[0].got[XBD_T_SYNC], 0);
+	}
+}
+
+static void stores_that_get_their_disks_back_are_asked_again(void **state)
+{
+	struct world *w = *state;
+
+	for (uint32_t i = 1; i < 3; i++) /* strangers in the place of two members */
+		w->store[i].st.store = world_uuid((uint8_t)(0x70 + i));
+	open_now(w);
+	world_run(w, 3000 * MS);
+	assert_false(co_serving(w->co));
+	w->store[2].st.store = world_uuid(0x12);
+	world_run(w, 10000 * MS);
+	assert_true(co_serving(w->co));
+}
+
 static void leases_are_given_back_at_the_end(void **state)
 {
 	struct world *w = *state;
@@ -294,6 +333,8 @@ int main(void)
 		TEST(what_the_last_owner_left_is_decided_before_serving),
 		TEST(a_store_is_not_synced_before_its_repairs_are_answered),
 		TEST(a_store_that_is_behind_does_not_vote),
+		TEST(a_state_that_makes_no_sense_is_no_promise),
+		TEST(stores_that_get_their_disks_back_are_asked_again),
 		TEST(leases_are_given_back_at_the_end),
 	};
 

@@ -156,17 +156,64 @@ static void sync_pushes_history(void **state)
 	assert_int_equal(g->st->submitted[STORE_STATE], 0);
 }
 
+/* Own every epoch up to `last`, each with all those before in its lineage. */
+static void own_in_a_row(struct rig *g, uint32_t last)
+{
+	for (uint32_t epoch = 2; epoch <= last; epoch++) {
+		struct xbd_sync sy = {.nlin = epoch < XBD_LINEAGE_MAX ? epoch : XBD_LINEAGE_MAX};
+
+		for (uint32_t i = 0; i < sy.nlin; i++)
+			sy.lin[i] = epoch - i;
+		rig_own(g, ALICE, epoch, false);
+		send_with(g, ALICE, XBD_T_SYNC, SHARD, epoch, &sy, sizeof(sy));
+		fake_end(g->st, 0);
+		assert_int_equal(status_of(g, XBD_T_SYNCED), XBD_S_OK);
+	}
+}
+
 static void history_is_bounded(void **state)
 {
 	struct rig *g = *state;
 	const struct xbd_state *st;
 
-	for (uint32_t epoch = 2; epoch < 40; epoch++)
-		rig_own(g, ALICE, epoch, true);
+	own_in_a_row(g, 39);
 	st = rig_state(g);
 	assert_int_equal(st->nhist, XBD_HISTORY_MAX);
 	for (uint32_t i = 0; i < XBD_HISTORY_MAX; i++)
 		assert_int_equal(st->hist[i].epoch, 38 - i);
+}
+
+static void history_outside_the_lineage_is_forgotten(void **state)
+{
+	struct rig *g = *state;
+	struct xbd_sync sy = {.nlin = 4, .lin = {30, 12, 7, 1}};
+	const struct xbd_state *st;
+
+	own_in_a_row(g, 12);
+	rig_own(g, ALICE, 30, false);
+	send_with(g, ALICE, XBD_T_SYNC, SHARD, 30, &sy, sizeof(sy));
+	fake_end(g->st, 0);
+	st = rig_state(g);
+	assert_int_equal(status_of(g, XBD_T_SYNCED), XBD_S_OK);
+	assert_int_equal(st->nhist, 3);
+	assert_int_equal(st->hist[0].epoch, 12);
+	assert_int_equal(st->hist[1].epoch, 7);
+	assert_int_equal(st->hist[2].epoch, 1);
+	assert_int_equal(st->nlin, 4);
+}
+
+static void a_store_that_is_not_synced_says_so_with_its_lease(void **state)
+{
+	struct rig *g = *state;
+
+	rig_own(g, ALICE, 5, false);
+	rig_lease(g, ALICE, 5, 0);
+	assert_int_equal(rig_sent(g, XBD_T_LEASED, ALICE)->s.status, XBD_S_NOTSYNCED);
+	rig_sync(g, ALICE, 5);
+	fake_end(g->st, 0);
+	rig_sent(g, XBD_T_SYNCED, ALICE);
+	rig_lease(g, ALICE, 5, 0);
+	assert_int_equal(rig_sent(g, XBD_T_LEASED, ALICE)->s.status, XBD_S_OK);
 }
 
 static void sync_with_a_lineage_of_others_is_refused(void **state)
@@ -362,6 +409,8 @@ int main(void)
 		TEST(join_cannot_raise_what_is_synced),
 		TEST(sync_pushes_history),
 		TEST(history_is_bounded),
+		TEST(history_outside_the_lineage_is_forgotten),
+		TEST(a_store_that_is_not_synced_says_so_with_its_lease),
 		TEST(sync_with_a_lineage_of_others_is_refused),
 		TEST(a_record_is_accepted_only_with_the_ballot_of_its_epoch),
 		TEST(an_administrator_creates_a_shard_at_its_members),

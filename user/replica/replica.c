@@ -120,7 +120,7 @@ bool rep_gate(struct replica *r, struct rshard *sh, const struct xbd_msg *m)
 	if (epoch > st->prom) {
 		r->n.unpromised++;
 		if (m->h.type == XBD_T_LEASE) /* this store forgot its promise: rolled back */
-			rep_reply(r, m, m->from, XBD_T_LEASED, XBD_S_NOTSYNCED);
+			rep_reply(r, m, m->from, XBD_T_LEASED, XBD_S_INVALID);
 		return false;
 	}
 	/* Somebody is taking over: what is accepted now would miss the listing it will get. */

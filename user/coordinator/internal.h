@@ -245,7 +245,6 @@ bool co_held(const struct cshard *sh, uint8_t slot);
 uint8_t co_write_include(struct cshard *sh, uint64_t ver, uint8_t slots);
 void co_write_rep_down(struct cshard *sh, uint8_t slot);
 void co_write_rep_up(struct cshard *sh, uint8_t slot);
-void co_write_rep_lost(struct cshard *sh, uint8_t slot);
 void co_write_freeze(struct cshard *sh);
 void co_write_again(struct cop *op);
 uint8_t co_eligible(const struct cshard *sh);
@@ -256,7 +255,6 @@ void co_read_start(struct cop *op);
 /* Read the blocks in op->todo (bit per block) for a read-modify-write. */
 void co_read_blocks(struct cop *op);
 void co_read_freeze(struct cshard *sh);
-void co_read_rep_lost(struct cshard *sh, uint8_t slot);
 void co_rmw_merge(struct cop *op);
 void co_on_data(struct cshard *sh, uint8_t slot, const struct xbd_msg *m);
 void co_on_map(struct cshard *sh, uint8_t slot, const struct xbd_msg *m);
@@ -267,7 +265,6 @@ bool co_lease_valid(const struct cshard *sh);
 /* open.c */
 void co_open_shard(struct cshard *sh, uint32_t epoch);
 void co_reopen(struct cshard *sh);
-void co_rep_reset(struct cshard *sh, uint8_t slot);
 void co_open_tick(struct cshard *sh);
 uint64_t co_open_deadline(const struct cshard *sh);
 void co_on_promised(struct cshard *sh, uint8_t slot, const struct xbd_msg *m);

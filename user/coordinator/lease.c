@@ -124,8 +124,11 @@ void co_on_leased(struct cshard *sh, uint8_t slot, const struct xbd_msg *m)
 	if (status == XBD_S_NOTSYNCED && (!rep->synced || sent <= rep->synced_at))
 		status = XBD_S_OK; /* a learner, or an answer from before it was synced */
 	if (status != XBD_S_OK) {
+		/* What was asked of its predecessor in this epoch may still arrive there: a late
+		 * SYNC would make it a voter that has nothing. So it starts in a new epoch. */
 		co_note(sh, CO_NOTE_BLANK, slot, status);
-		co_rep_reset(sh, slot);
+		if (sh->phase == CO_SERVING)
+			co_reopen(sh);
 		return;
 	}
 	if (sent + sh->co->lease_ns > rep->lease_until)

@@ -62,16 +62,6 @@ void co_reopen(struct cshard *sh)
 	co_open_shard(sh, sh->seen_epoch + 1);
 }
 
-/* The store forgot what it had: it starts again as one that has everything to learn. */
-void co_rep_reset(struct cshard *sh, uint8_t slot)
-{
-	co_write_rep_lost(sh, slot);
-	co_read_rep_lost(sh, slot);
-	rep_clear(sh, slot);
-	if (slot != XBD_SLOT_WITNESS)
-		co_lag_mark(sh, slot, 0, sh->blocks);
-}
-
 /* Which control message this store needs next; 0 = none. */
 static uint8_t next_ctl(const struct cshard *sh, uint8_t slot)
 {

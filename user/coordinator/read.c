@@ -494,14 +494,3 @@ void co_read_freeze(struct cshard *sh)
 		}
 	}
 }
-
-/* A store is not what it was: an answer to what was asked before means nothing any more. */
-void co_read_rep_lost(struct cshard *sh, uint8_t slot)
-{
-	for (struct cop *op = sh->co->reads_head; op; op = op->next) {
-		if (op->sh != sh || !op->reqno || op->from != slot)
-			continue;
-		forget(op);
-		set_timer(op, 0);
-	}
-}

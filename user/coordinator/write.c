@@ -478,9 +478,9 @@ static void include(struct cop *op, uint8_t slot)
 
 /* A store whose votes were counted on is gone: what cannot be complete without others goes to those
  * that were left out. */
-static void find_votes(struct cshard *sh, uint8_t gone)
+static void find_votes(struct cshard *sh)
 {
-	uint8_t able = co_eligible(sh) & co_targets(sh) & (uint8_t)~bit8(gone);
+	uint8_t able = co_eligible(sh) & co_targets(sh);
 
 	for (struct cop *op = sh->head; op; op = op->next) {
 		uint8_t have = op->voted | (able & op->sent & (uint8_t)~op->lagged);
@@ -504,7 +504,7 @@ void co_write_rep_down(struct cshard *sh, uint8_t slot)
 		lag_out(op, slot);
 		try_retire(op);
 	}
-	find_votes(sh, slot);
+	find_votes(sh);
 }
 
 /* Back, or counted from now on: writes that are not complete may need its vote. */
@@ -563,20 +563,4 @@ void co_write_freeze(struct cshard *sh)
 	}
 	XBD_ASSERT(!sh->head);
 	sh->scan_at = UINT64_MAX;
-}
-
-/* Its disk is gone or was rolled back: what it acknowledged does not count. */
-void co_write_rep_lost(struct cshard *sh, uint8_t slot)
-{
-	for (struct cop *op = sh->head, *next; op; op = next) {
-		next = op->next;
-		if (op->phase != COP_WRITE)
-			continue;
-		if (!((op->acked | op->lagged) >> slot & 1) && (op->sent >> slot & 1))
-			sh->rep[slot].inflight_bytes -= op_bytes(op);
-		op->voted &= (uint8_t)~bit8(slot);
-		op->acked &= (uint8_t)~bit8(slot);
-		op->lagged |= bit8(slot);
-	}
-	co_write_rep_down(sh, slot);
 }

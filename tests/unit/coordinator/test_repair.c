@@ -214,18 +214,38 @@ static void a_blank_store_is_filled_and_then_named_by_a_new_epoch(void **state)
 		world_let(w, i, XBD_T_WRITE);
 	}
 	assert_true(q->done);
-	assert_int_equal(world_status(w).epoch, 2);
+	assert_int_equal(world_status(w).epoch, 3); /* it started in a new one */
 	world_let(w, 2, XBD_T_SYNC);
 	world_run(w, 1000 * MS);
 	assert_true(co_serving(w->co));
-	assert_int_equal(world_status(w).epoch, 3);
+	assert_int_equal(world_status(w).epoch, 4);
 	for (uint32_t i = 0; i < 3; i++) {
-		assert_int_equal(w->store[i].st.rec.epoch, 3);
+		assert_int_equal(w->store[i].st.rec.epoch, 4);
 		assert_memory_equal(&w->store[i].st.rec.member[2], &p->st.store, 16);
-		assert_int_equal(w->store[i].st.synced, 3);
+		assert_int_equal(w->store[i].st.synced, 4);
 	}
 	world_hold(w, 1, XBD_T_WRITE);
 	world_do(w, CO_WRITE, 0, BLOCK, 78); /* 0 and 2 are enough now */
+}
+
+/* A SYNC that was long on its way must not make a voter of a store that has nothing. */
+static void a_blank_store_is_not_asked_anything_in_the_epoch_of_its_predecessor(void **state)
+{
+	struct world *w = *state;
+
+	world_do(w, CO_WRITE, 0, BLOCK, 1);
+	pstore_free(&w->store[2]);
+	pstore_init(&w->store[2], 2, &(struct xbd_record){0}, false);
+	world_hold(w, 2, XBD_T_PROMISE);
+	world_run(w, 300 * MS);
+	struct held *h = world_take(w, 2, XBD_T_PROMISE);
+
+	assert_int_equal(XBD_VER_EPOCH(h->s.ver), 3);
+	world_answer(w, h);
+	world_let(w, 2, XBD_T_PROMISE);
+	world_run(w, 1000 * MS);
+	assert_int_equal(world_status(w).rep[2].state, CO_REP_SYNCED);
+	assert_true(store_is(&w->store[2], 0, 1));
 }
 
 /* Asked before, answered after: by a store that is not the one that was asked. */
@@ -248,7 +268,8 @@ static void what_a_store_was_asked_its_successor_does_not_answer(void **state)
 	q = world_submit(w, CO_MAP, 5 * BLOCK, BLOCK, 0);
 	while (!world_kept(w, asked, XBD_T_LIST))
 		asked++;
-	w->store[asked].st.prom = 1; /* its disk is as it was before the volume was written */
+	w->store[asked].st.prom = w->store[asked].st.synced =
+		1; /* its disk is as it was before the volume was written */
 	w->store[asked].st.store = world_uuid(0x99);
 	w->store[asked].block[5].ver = 0;
 	w->store[asked].block[5].crc = 0;
@@ -347,6 +368,7 @@ int main(void)
 		FRESH(writes_that_left_a_slow_store_out_come_back_to_it),
 		TEST(a_store_with_a_disk_error_is_left_out_for_a_while),
 		TEST(a_blank_store_is_filled_and_then_named_by_a_new_epoch),
+		TEST(a_blank_store_is_not_asked_anything_in_the_epoch_of_its_predecessor),
 		FRESH(what_a_store_was_asked_its_successor_does_not_answer),
 		TEST(a_store_that_forgot_its_promise_is_asked_anew),
 		FRESH(it_does_not_serve_while_the_only_good_copy_is_away),

@@ -305,8 +305,7 @@ void pstore_obey(struct world *w, uint32_t node, const struct held *h)
 		simple(w, node, h, XBD_T_CREATED, XBD_S_OK);
 	} else if (!p->shard || epoch > p->st.prom) {
 		if (h->s.type == XBD_T_LEASE)
-			simple(w, node, h, XBD_T_LEASED,
-			       p->shard ? XBD_S_INVALID : XBD_S_NOSHARD);
+			simple(w, node, h, XBD_T_LEASED, p->shard ? XBD_S_INVALID : XBD_S_NOSHARD);
 	} else if (epoch < p->st.prom) {
 		stale(w, node, h);
 	} else {

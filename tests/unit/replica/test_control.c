@@ -366,7 +366,7 @@ static void a_lost_shard_or_promise_is_told_to_the_owner(void **state)
 	struct rig *g = *state;
 
 	rig_lease(g, ALICE, 9, 0); /* never promised: the disk was rolled back */
-	assert_int_equal(rig_sent(g, XBD_T_LEASED, ALICE)->s.status, XBD_S_NOTSYNCED);
+	assert_int_equal(rig_sent(g, XBD_T_LEASED, ALICE)->s.status, XBD_S_INVALID);
 	assert_true(replica_lease_left(g->r, SHARD, g->now) == 0);
 	send_with(g, ALICE, XBD_T_LEASE, 2, 9, NULL, 0);
 	assert_int_equal(status_of(g, XBD_T_LEASED), XBD_S_NOSHARD);

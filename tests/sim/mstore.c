@@ -64,6 +64,7 @@ static void set_block(struct mdisk *d, struct mblock *b, const struct store_op *
 	bool zero = op->kind == STORE_ZERO || (op->kind == STORE_REPAIR && op->flags);
 
 	b->ver = op->ver;
+	b->at = d->sim->now;
 	b->rot = b->bad = false;
 	b->flags = op->flags & STORE_F_TRIM ? XBD_F_TRIM : 0;
 	b->crc = zero ? 0 : op->crc[i];

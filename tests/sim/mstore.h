@@ -21,6 +21,7 @@ struct mblock {
 	bool rot;      /* content damaged */
 	bool bad;      /* ... and the store knows */
 	bool unsure;   /* shadow: a crash may have changed it */
+	uint64_t at;   /* when it was written */
 };
 
 struct mregion {

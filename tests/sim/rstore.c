@@ -77,11 +77,12 @@ static void wop_put(struct wop *w)
 	b->free_wops = w;
 }
 
-static void shadow_set(struct mblock *b, const struct store_op *op, uint32_t i)
+static void shadow_set(struct mdisk *d, struct mblock *b, const struct store_op *op, uint32_t i)
 {
 	bool zero = op->kind == STORE_ZERO || (op->kind == STORE_REPAIR && op->flags);
 
 	b->ver = op->ver;
+	b->at = d->sim->now;
 	b->crc = zero ? 0 : op->crc[i];
 	b->rot = b->bad = b->unsure = false;
 }
@@ -92,7 +93,7 @@ static void shadow_blocks(struct mdisk *d, unsigned k, const struct store_op *op
 		struct mblock *b = mdisk_block_make(d, k, op->block + i);
 
 		if (b && (op->kind == STORE_REPAIR || b->ver < op->ver))
-			shadow_set(b, op, i);
+			shadow_set(d, b, op, i);
 	}
 }
 
@@ -176,6 +177,13 @@ void rstore_submit(struct store *st, struct store_op *op)
 void rstore_kick(struct store *st)
 {
 	real_store_kick(st->real);
+}
+
+void rstore_idle(struct sim *s)
+{
+	for (unsigned i = 0; i < NODES_MAX; i++)
+		for (unsigned k = 0; k < 8 && s->host[i].rep && s->host[i].store->real; k++)
+			real_store_kick(s->host[i].store->real);
 }
 
 const struct xbd_state *rstore_state(const struct store *st, uint32_t shard)

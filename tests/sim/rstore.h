@@ -11,6 +11,8 @@ void rstore_crash(struct store *st);
 void rstore_submit(struct store *st, struct store_op *op);
 void rstore_kick(struct store *st);
 const struct xbd_state *rstore_state(const struct store *st, uint32_t shard);
+/* The event loop turns now and then though nothing happens. */
+void rstore_idle(struct sim *s);
 /* EV_DISK */
 void rstore_event(struct sim *s, const struct event *ev);
 /* The content of a block on the disk is damaged. False: it is not there. */

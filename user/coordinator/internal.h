@@ -234,6 +234,14 @@ void co_unblock(struct co *co);
 void co_drain_waiting(struct co *co);
 
 /* write.c */
+/* Bytes of data a write has on its way to each store. */
+uint32_t co_write_bytes(const struct cop *op);
+/* Where the write with this sequence number is, if it is in flight. */
+struct cop **co_write_slot(struct cshard *sh, uint64_t seq);
+void co_write_leave(struct cop *op);
+void co_write_retire(struct cop *op);
+void co_write_try_retire(struct cop *op);
+void co_write_lag_out(struct cop *op, uint8_t slot);
 void co_write_issue(struct cop *op);
 void co_write_start(struct cop *op);
 void co_on_ack(struct cshard *sh, uint8_t slot, const struct xbd_msg *m);
@@ -260,7 +268,6 @@ void co_on_data(struct cshard *sh, uint8_t slot, const struct xbd_msg *m);
 void co_on_map(struct cshard *sh, uint8_t slot, const struct xbd_msg *m);
 void co_read_tick(struct co *co);
 uint64_t co_read_deadline(const struct co *co);
-bool co_lease_valid(const struct cshard *sh);
 
 /* open.c */
 void co_open_shard(struct cshard *sh, uint32_t epoch);
@@ -291,25 +298,33 @@ void co_scan_tick(struct cshard *sh);
 uint64_t co_scan_deadline(const struct cshard *sh);
 bool co_scans_done(const struct cshard *sh, uint8_t slot);
 
-/* region.c */
+/* lag.c */
 void co_lag_mark(struct cshard *sh, uint8_t slot, uint32_t block, uint32_t count);
 bool co_lag_test(const struct rep *rep, uint32_t region);
-void co_jobs_fill(struct cshard *sh);
-void co_jobs_reset(struct cshard *sh);
-void co_jobs_tick(struct cshard *sh);
-uint64_t co_jobs_deadline(const struct cshard *sh);
-bool co_job_list(struct cshard *sh, uint8_t slot, const struct xbd_msg *m);
-bool co_job_data(struct cshard *sh, uint8_t slot, const struct xbd_msg *m);
-void co_job_repaired(struct cshard *sh, uint8_t slot, const struct xbd_msg *m);
 void co_bad_add(struct cshard *sh, uint8_t slot, uint32_t block, uint64_t ver);
 /* Is the copy of this version damaged? ver 0: of any version. */
 bool co_bad_test(const struct cshard *sh, uint8_t slot, uint32_t block, uint64_t ver);
 void co_bad_clear(struct cshard *sh, uint8_t slot, uint32_t block);
 /* Next damaged block of a store that can be repaired, UINT32_MAX = none. */
 uint32_t co_bad_next(const struct cshard *sh, uint8_t *slot, uint32_t *cursor);
+
+/* jobs.c: which regions are worked on */
+void co_jobs_fill(struct cshard *sh);
+void co_jobs_reset(struct cshard *sh);
+void co_jobs_tick(struct cshard *sh);
+uint64_t co_jobs_deadline(const struct cshard *sh);
 bool co_job_on(const struct cshard *sh, uint8_t slot);
+void co_job_end(struct cshard *sh, struct job *j);
+
+/* region.c: the steps of one job */
+void co_job_send(struct cshard *sh, struct job *j);
+bool co_job_list(struct cshard *sh, uint8_t slot, const struct xbd_msg *m);
+bool co_job_data(struct cshard *sh, uint8_t slot, const struct xbd_msg *m);
+void co_job_repaired(struct cshard *sh, uint8_t slot, const struct xbd_msg *m);
 
 /* lease.c */
+/* Leases of a majority are running. */
+bool co_lease_valid(const struct cshard *sh);
 void co_lease_tick(struct cshard *sh);
 void co_on_leased(struct cshard *sh, uint8_t slot, const struct xbd_msg *m);
 void co_release(struct cshard *sh);
@@ -317,6 +332,12 @@ void co_release(struct cshard *sh);
 static inline bool uuid_equal(const struct xbd_uuid *a, const struct xbd_uuid *b)
 {
 	return __builtin_memcmp(a, b, sizeof(*a)) == 0;
+}
+
+/* The versions of blocks are still being decided. */
+static inline bool co_resolving(const struct cshard *sh)
+{
+	return sh->phase != CO_SERVING;
 }
 
 static inline bool uuid_zero(const struct xbd_uuid *a)
@@ -329,6 +350,11 @@ static inline bool uuid_zero(const struct xbd_uuid *a)
 static inline uint64_t min_u64(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
+}
+
+static inline unsigned popcount8(uint8_t x)
+{
+	return (unsigned)__builtin_popcount(x);
 }
 
 static inline uint8_t bit8(unsigned slot)

@@ -57,6 +57,16 @@ static void check_alive(struct cshard *sh, uint8_t slot)
 			op->read_at = now;
 }
 
+bool co_lease_valid(const struct cshard *sh)
+{
+	uint8_t valid = 0;
+
+	FOR_SLOTS (sh, i)
+		if (sh->rep[i].lease_until > sh->co->now)
+			valid |= bit8(i);
+	return co_have_majority(sh, &sh->rec, valid) || !XBD_RULE(A9_CHECK);
+}
+
 static void check_quorum(struct cshard *sh)
 {
 	unsigned votes = (unsigned)__builtin_popcount(co_eligible(sh) & co_targets(sh));

@@ -12,16 +12,6 @@
 #define PATIENCE_NS	(5000 * NS_MS) /* with damaged copies while a store is down */
 #define UNITS_PER_BLOCK (XBD_BLOCK_SIZE / XBD_UNIT)
 
-bool co_lease_valid(const struct cshard *sh)
-{
-	uint8_t valid = 0;
-
-	FOR_SLOTS (sh, i)
-		if (sh->rep[i].lease_until > sh->co->now)
-			valid |= bit8(i);
-	return co_have_majority(sh, &sh->rec, valid) || !XBD_RULE(A9_CHECK);
-}
-
 static struct cop **by_no(struct co *co, uint64_t reqno)
 {
 	return &co->reads_by_no[reqno & (co->ring_size - 1)];

@@ -9,11 +9,6 @@
 #include "base/crc32c.h"
 #include "coordinator/internal.h"
 
-static unsigned popcount8(uint8_t x)
-{
-	return (unsigned)__builtin_popcount(x);
-}
-
 /* Slots whose votes count: in D, synced, and the very store the record names. */
 uint8_t co_eligible(const struct cshard *sh)
 {
@@ -51,12 +46,12 @@ static uint8_t data_slots(const struct cshard *sh)
 	return mask;
 }
 
-static uint32_t op_bytes(const struct cop *op)
+uint32_t co_write_bytes(const struct cop *op)
 {
 	return op->kind == CO_WRITE ? op->count * XBD_BLOCK_SIZE : 0;
 }
 
-static struct cop **ring_slot(struct cshard *sh, uint64_t seq)
+struct cop **co_write_slot(struct cshard *sh, uint64_t seq)
 {
 	return &sh->ring[seq & (sh->co->ring_size - 1)];
 }
@@ -87,44 +82,44 @@ static void list_remove(struct cshard *sh, struct cop *op)
 	sh->ninflight--;
 }
 
-static void leave(struct cop *op)
+void co_write_leave(struct cop *op)
 {
 	struct cshard *sh = op->sh;
 
 	for (uint8_t i = 0; i < XBD_REPLICAS_MAX; i++)
 		if ((op->sent & ~op->acked & ~op->lagged) >> i & 1)
-			sh->rep[i].inflight_bytes -= op_bytes(op);
-	*ring_slot(sh, XBD_VER_SEQ(op->ver)) = NULL;
+			sh->rep[i].inflight_bytes -= co_write_bytes(op);
+	*co_write_slot(sh, XBD_VER_SEQ(op->ver)) = NULL;
 	list_remove(sh, op);
 	co_op_unlink(op);
 	sh->co->unblock = true;
 }
 
-static void retire(struct cop *op)
+void co_write_retire(struct cop *op)
 {
 	struct co_req *req = op->req;
 
 	XBD_ASSERT(op->phase == COP_COMPLETE);
-	leave(op);
+	co_write_leave(op);
 	co_op_put(op->sh->co, op);
 	co_req_put(req);
 }
 
-static void try_retire(struct cop *op)
+void co_write_try_retire(struct cop *op)
 {
 	if (op->phase == COP_COMPLETE && (op->sent & ~op->acked & ~op->lagged) == 0)
-		retire(op);
+		co_write_retire(op);
 }
 
 /* Go on without this store: it gets the region by repair. */
-static void lag_out(struct cop *op, uint8_t slot)
+void co_write_lag_out(struct cop *op, uint8_t slot)
 {
 	struct cshard *sh = op->sh;
 
 	XBD_ASSERT(!(op->acked >> slot & 1));
 	co_lag_mark(sh, slot, op->block, op->count);
 	if ((op->sent & ~op->lagged) >> slot & 1)
-		sh->rep[slot].inflight_bytes -= op_bytes(op);
+		sh->rep[slot].inflight_bytes -= co_write_bytes(op);
 	op->lagged |= bit8(slot);
 	sh->co->n.lagged++;
 }
@@ -135,8 +130,8 @@ static void lag_out_all(struct cop *op)
 
 	for (uint8_t i = 0; i < XBD_REPLICAS_MAX; i++)
 		if (late >> i & 1)
-			lag_out(op, i);
-	try_retire(op);
+			co_write_lag_out(op, i);
+	co_write_try_retire(op);
 }
 
 static void send_write(struct cop *op, uint8_t slots, uint8_t flags, const struct xbd_units *skip)
@@ -185,7 +180,7 @@ static void choose_targets(struct cop *op)
 		if (!((all & ~live) >> i & 1))
 			continue;
 		if (popcount8(votes) >= sh->rec.w || !(co_eligible(sh) >> i & 1)) {
-			lag_out(op, i);
+			co_write_lag_out(op, i);
 		} else { /* its vote is needed: it gets the write when it is back */
 			op->sent |= bit8(i);
 		}
@@ -193,7 +188,7 @@ static void choose_targets(struct cop *op)
 	for (uint8_t i = 0; i < XBD_REPLICAS_MAX; i++) {
 		op->again_at[i] = op->issued_at + sh->rep[i].rto;
 		if (op->sent >> i & 1)
-			sh->rep[i].inflight_bytes += op_bytes(op);
+			sh->rep[i].inflight_bytes += co_write_bytes(op);
 	}
 	if (live)
 		send_write(op, live, 0, NULL);
@@ -202,7 +197,7 @@ static void choose_targets(struct cop *op)
 void co_write_issue(struct cop *op)
 {
 	struct cshard *sh = op->sh;
-	struct cop **slot = ring_slot(sh, sh->seq + 1);
+	struct cop **slot = co_write_slot(sh, sh->seq + 1);
 
 	if (*slot && (*slot)->phase == COP_COMPLETE)
 		lag_out_all(*slot);
@@ -313,7 +308,7 @@ static void store_failed(struct cshard *sh, uint8_t slot, uint8_t status)
 /* One acknowledgement. False = the store reports an error. */
 static bool take_ack(struct cshard *sh, uint8_t slot, uint64_t ver, uint8_t flags, uint8_t status)
 {
-	struct cop *op = *ring_slot(sh, XBD_VER_SEQ(ver));
+	struct cop *op = *co_write_slot(sh, XBD_VER_SEQ(ver));
 
 	if (!op || op->ver != ver || !((op->sent & ~op->lagged) >> slot & 1)) {
 		sh->co->n.dups++;
@@ -323,19 +318,19 @@ static bool take_ack(struct cshard *sh, uint8_t slot, uint64_t ver, uint8_t flag
 		return false;
 	if (!(op->acked >> slot & 1)) {
 		op->acked |= bit8(slot);
-		sh->rep[slot].inflight_bytes -= op_bytes(op);
+		sh->rep[slot].inflight_bytes -= co_write_bytes(op);
 	}
 	if ((flags & XBD_F_VOTER) && (co_eligible(sh) >> slot & 1))
 		op->voted |= bit8(slot);
 	if (op->phase == COP_WRITE && popcount8(op->voted) >= sh->rec.w)
 		complete(op);
-	try_retire(op);
+	co_write_try_retire(op);
 	return true;
 }
 
 static void on_partial(struct cshard *sh, uint8_t slot, const struct xbd_msg *m)
 {
-	struct cop *op = *ring_slot(sh, XBD_VER_SEQ(m->h.ver));
+	struct cop *op = *co_write_slot(sh, XBD_VER_SEQ(m->h.ver));
 	struct co *co = sh->co;
 	struct xbd_units have;
 
@@ -449,118 +444,4 @@ void co_write_tick(struct cshard *sh)
 uint64_t co_write_deadline(const struct cshard *sh)
 {
 	return sh->phase == CO_SERVING ? sh->scan_at : UINT64_MAX;
-}
-
-bool co_held(const struct cshard *sh, uint8_t slot)
-{
-	uint64_t hold = sh->rep[slot].hold;
-
-	for (const struct cop *op = sh->head; op && op->ver <= hold; op = op->next)
-		if (!((op->acked | op->lagged) >> slot & 1)) /* lagging: its region is marked */
-			return true;
-	return false;
-}
-
-/* Send the write to this slot too, and count its answer. */
-static void include(struct cop *op, uint8_t slot)
-{
-	struct cshard *sh = op->sh;
-
-	if (!(op->sent >> slot & 1) || (op->acked >> slot & 1) || (op->lagged >> slot & 1))
-		sh->rep[slot].inflight_bytes += op_bytes(op);
-	op->sent |= bit8(slot);
-	op->acked &= (uint8_t)~bit8(slot);
-	op->lagged &= (uint8_t)~bit8(slot);
-	op->again_at[slot] = sh->co->now;
-	op->tries[slot] = 0;
-	sh->scan_at = sh->co->now;
-}
-
-/* A store whose votes were counted on is gone: what cannot be complete without others goes to those
- * that were left out. */
-static void find_votes(struct cshard *sh)
-{
-	uint8_t able = co_eligible(sh) & co_targets(sh);
-
-	for (struct cop *op = sh->head; op; op = op->next) {
-		uint8_t have = op->voted | (able & op->sent & (uint8_t)~op->lagged);
-
-		if (op->phase != COP_WRITE || popcount8(have) >= sh->rec.w)
-			continue;
-		for (uint8_t i = 0; i < XBD_REPLICAS_MAX; i++)
-			if ((able & ~have) >> i & 1)
-				include(op, i);
-	}
-}
-
-void co_write_rep_down(struct cshard *sh, uint8_t slot)
-{
-	sh->rep[slot].asked_at = 0;
-	for (struct cop *op = sh->head, *next; op; op = next) {
-		next = op->next;
-		if (op->phase != COP_COMPLETE ||
-		    !((op->sent & ~op->acked & ~op->lagged) >> slot & 1))
-			continue;
-		lag_out(op, slot);
-		try_retire(op);
-	}
-	find_votes(sh);
-}
-
-/* Back, or counted from now on: writes that are not complete may need its vote. */
-void co_write_rep_up(struct cshard *sh, uint8_t slot)
-{
-	if (!(co_targets(sh) >> slot & 1))
-		return;
-	for (struct cop *op = sh->head; op; op = op->next)
-		if (op->phase == COP_WRITE && !(op->voted >> slot & 1))
-			include(op, slot);
-	sh->scan_at = sh->co->now;
-}
-
-uint8_t co_write_include(struct cshard *sh, uint64_t ver, uint8_t slots)
-{
-	struct cop *op = *ring_slot(sh, XBD_VER_SEQ(ver));
-
-	if (!op || op->ver != ver || op->phase != COP_WRITE)
-		return 0;
-	slots &= co_targets(sh);
-	for (uint8_t i = 0; i < XBD_REPLICAS_MAX; i++)
-		if (slots >> i & 1)
-			include(op, i);
-	return slots;
-}
-
-/* To the head of the blocked ones, in its old place among those on the same blocks. */
-void co_write_again(struct cop *op)
-{
-	struct co *co = op->sh->co;
-
-	op->merged = false;
-	op->again = true;
-	op->phase = COP_BLOCKED;
-	co_op_link(op);
-	op->prev = NULL;
-	op->next = co->blocked_head;
-	if (op->next)
-		op->next->prev = op;
-	else
-		co->blocked_tail = op;
-	co->blocked_head = op;
-}
-
-/* The epoch ends: forget what is complete, start over what is not. */
-void co_write_freeze(struct cshard *sh)
-{
-	for (struct cop *op = sh->tail, *prev; op; op = prev) {
-		prev = op->prev;
-		if (op->phase == COP_COMPLETE) {
-			retire(op);
-			continue;
-		}
-		leave(op);
-		co_write_again(op);
-	}
-	XBD_ASSERT(!sh->head);
-	sh->scan_at = UINT64_MAX;
 }

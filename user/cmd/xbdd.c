@@ -219,7 +219,6 @@ static int start_store(struct xbdd *d)
 		return err;
 	}
 	d->store_open = true;
-	log_store(d);
 	return check_cluster(d);
 }
 
@@ -234,7 +233,6 @@ static int start_net(struct xbdd *d)
 		.pin_dir = n->pin_dir[0] ? n->pin_dir : NULL,
 	};
 	char why[256] = "";
-	struct net_info info;
 	socklen_t len;
 	int err;
 
@@ -246,9 +244,16 @@ static int start_net(struct xbdd *d)
 	}
 	if (err)
 		return failed(err, n->listen, why);
+	return 0;
+}
+
+/* How packets come in, and why not better. */
+static void log_net(const struct xbdd *d)
+{
+	struct net_info info;
+
 	net_info(d->net, &info);
 	log_info("%s by %s%s%s", d->listen, info.mode_text, info.why[0] ? ": " : "", info.why);
-	return 0;
 }
 
 static int start_replica(struct xbdd *d)
@@ -338,7 +343,9 @@ static int run(struct xbdd *d)
 {
 	int err = start(d), stop_err;
 
-	if (!err && !d->stopping) {
+	if (!err && !d->stopping) { /* a start that fails says only why */
+		log_store(d);
+		log_net(d);
 		log_ready(d->listen);
 		err = loop_run(&d->loop);
 		if (err)

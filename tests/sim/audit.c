@@ -87,6 +87,54 @@ void audit_states(struct sim *s)
 	}
 }
 
+static uint64_t ver_of(const struct mblock *b)
+{
+	return b ? b->ver : 0;
+}
+
+/* Invariant 6: stores synced in the same epoch agree on all that both call complete. */
+static void compare_stores(struct sim *s, unsigned i, unsigned j, unsigned k)
+{
+	const struct mdisk *x = s->host[i].disk, *y = s->host[j].disk;
+	const struct xbd_state *a = &x->shard[k].state, *b = &y->shard[k].state;
+	uint64_t comp = a->comp < b->comp ? a->comp : b->comp;
+
+	for (uint32_t n = 0; n < s->opt.blocks; n++) {
+		uint32_t block = s->first_block + n - s->shard_base[k];
+		const struct mblock *p, *q;
+
+		if ((n >= s->chk.boundary) != k)
+			continue;
+		p = mdisk_block(x, k, block);
+		q = mdisk_block(y, k, block);
+		if (ver_of(p) == ver_of(q) || ver_of(p) > comp || ver_of(q) > comp ||
+		    (p && p->unsure) || (q && q->unsure))
+			continue;
+		sim_fail(s,
+			 "shard %u block %u: nodes %u and %u, both synced in %u and complete up to "
+			 "%u.%lu, hold %u.%lu and %u.%lu",
+			 k, n, i, j, a->synced, XBD_VER_EPOCH(comp),
+			 (unsigned long)XBD_VER_SEQ(comp), XBD_VER_EPOCH(ver_of(p)),
+			 (unsigned long)XBD_VER_SEQ(ver_of(p)), XBD_VER_EPOCH(ver_of(q)),
+			 (unsigned long)XBD_VER_SEQ(ver_of(q)));
+	}
+}
+
+void audit_stores(struct sim *s)
+{
+	for (unsigned k = 0; k < s->opt.shards; k++)
+		for (unsigned i = 1; i < s->opt.n; i++)
+			for (unsigned j = 0; j < i; j++) {
+				const struct mshard *a = &s->host[i].disk->shard[k];
+				const struct mshard *b = &s->host[j].disk->shard[k];
+
+				if (a->used && b->used && a->state.synced &&
+				    a->state.synced == b->state.synced &&
+				    !s->host[i].disk->damaged && !s->host[j].disk->damaged)
+					compare_stores(s, i, j, k);
+			}
+}
+
 static const char *tables_equal(struct sim *s)
 {
 	struct audit *a = s->audit;

@@ -197,6 +197,7 @@ static void step(struct sim *s, const struct event *ev)
 		break;
 	case EV_AUDIT:
 		audit_states(s);
+		audit_stores(s);
 		rstore_idle(s);
 		sim_after(s, AUDIT_EVERY, EV_AUDIT, 0, 0, 0, NULL);
 		break;

@@ -195,6 +195,7 @@ bool atlas_may_lose(struct sim *s, uint8_t node);
 void audit_init(struct sim *s);
 void audit_content(struct sim *s, uint32_t shard, uint32_t block, uint64_t ver, uint32_t crc);
 void audit_states(struct sim *s);
+void audit_stores(struct sim *s);
 /* Everything converged? NULL = yes, else what is missing. */
 const char *audit_converged(struct sim *s, struct host *h);
 

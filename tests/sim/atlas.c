@@ -115,6 +115,10 @@ bool atlas_may_lose(struct sim *s, uint8_t node)
 {
 	if (s->opt.n + s->opt.witness < 3 || any_rot(s, node))
 		return false;
+	/* A record on its way may name this store as the only one that counts. */
+	for (uint32_t i = HOST_CO0; i < HOSTS_MAX && (s->opt.witness || s->opt.insync); i++)
+		if (s->host[i].alive && !co_serving(s->host[i].co))
+			return false;
 	for (uint32_t k = 0; k < s->opt.shards; k++) {
 		uint32_t epoch = last_epoch(s, k);
 

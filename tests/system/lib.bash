@@ -67,6 +67,7 @@ show_logs() {
 cleanup() {
 	local status=$?
 	trap - EXIT INT TERM
+	trap '' PIPE # whoever read our output may be gone
 	set +e
 	if [ $status != 0 ] && [ $status != 77 ]; then
 		[ $status != 143 ] || note "FAIL: ran into the time limit"

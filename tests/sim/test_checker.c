@@ -118,6 +118,17 @@ static void foreign_content_is_found(void **state)
 	assert_violation(read_now(0));
 }
 
+static void content_of_a_neighbour_is_found(void **state)
+{
+	struct cwrite *w = checker_write(&f.c, 0, 0, 2, 0, 2, false);
+
+	checker_fill(&f.c, w, f.disk[0]);
+	checker_write_done(&f.c, w, true);
+	assert_fine(read_now(0));
+	memcpy(f.disk[0], f.disk[1], PATTERN_BLOCK);
+	assert_violation(read_now(0));
+}
+
 static void concurrent_writes_may_take_effect_in_any_order(void **state)
 {
 	struct cwrite *a = begin(0, 0, 2), *b = begin(0, 0, 2);
@@ -277,6 +288,7 @@ int main(void)
 		T(a_stale_read_is_found),
 		T(a_lost_write_is_found_even_if_only_zeroes_are_left),
 		T(foreign_content_is_found),
+		T(content_of_a_neighbour_is_found),
 		T(concurrent_writes_may_take_effect_in_any_order),
 		T(a_pending_write_once_seen_stays),
 		T(a_write_pending_at_a_crash_may_survive),

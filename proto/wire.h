@@ -248,7 +248,8 @@ struct xbd_join {
 struct xbd_sync {
 	__u32 nlin; /* 0 */
 	__u32 pad;  /* 4 zero */
-	__u32 lin[XBD_LINEAGE_MAX];
+	__u32 lin[XBD_LINEAGE_MAX]; /* 8 */
+	struct xbd_uuid store;	    /* 136 the store that was filled, as it named itself */
 };
 
 /* One block in LIST_R; a reply always holds XBD_REGION_BLOCKS of them, version 0 past the end. */
@@ -305,7 +306,7 @@ XBD_AT(struct xbd_state, lin, 320);
 XBD_AT(struct xbd_state, hist, 448);
 XBD_AT(struct xbd_state, seen, 704);
 _Static_assert(sizeof(struct xbd_join) == 392, "join");
-_Static_assert(sizeof(struct xbd_sync) == 136, "sync");
+_Static_assert(sizeof(struct xbd_sync) == 152, "sync");
 _Static_assert(sizeof(struct xbd_list_entry) == 16, "list entry");
 _Static_assert(sizeof(struct xbd_info) == 128, "info");
 _Static_assert(sizeof(struct xbd_state) <= XBD_CONTROL_MAX, "state fits a control message");

@@ -96,7 +96,7 @@ static void send_ctl(struct cshard *sh, uint8_t slot, uint8_t type)
 	struct rep *rep = &sh->rep[slot];
 	struct xbd_promise promise = {.owner = sh->co->cfg.owner, .slot = slot};
 	struct xbd_join join = {.rec = sh->hi, .anc = rep->anc, .nlin = sh->nlin};
-	struct xbd_sync sync = {.nlin = sh->nlin};
+	struct xbd_sync sync = {.nlin = sh->nlin, .store = rep->st.store};
 	struct xbd_send s = {
 		.type = type,
 		.sender = XBD_SLOT_NONE,
@@ -389,6 +389,12 @@ void co_on_control(struct cshard *sh, uint8_t slot, const struct xbd_msg *m)
 	if (m->h.type == XBD_T_CREATED && !rep->replied) {
 		if (status == XBD_S_OK || status == XBD_S_EXISTS)
 			rep->noshard = false; /* now it can promise */
+		return;
+	}
+	if (rep->replied && m->h.type == XBD_T_SYNCED && status == XBD_S_CONFLICT) {
+		/* it is not the store that promised any more: what it was given may be gone */
+		co_note(sh, CO_NOTE_BLANK, slot, status);
+		co_reopen(sh);
 		return;
 	}
 	if (!rep->replied || status != XBD_S_OK)

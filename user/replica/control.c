@@ -218,6 +218,12 @@ void rep_on_sync(struct replica *r, struct rshard *sh, const struct xbd_msg *m)
 		return;
 	}
 	memcpy(&sy, m->body, sizeof(sy));
+	if (!uuid_equal(&sy.store, &r->info.uuid) && XBD_RULE(SYNC_UUID)) {
+		/* Metadata was lost and the store took a new name since it promised: what it was
+		 * given before may be gone, and the owner does not know. */
+		rep_reply(r, m, m->from, XBD_T_SYNCED, XBD_S_CONFLICT);
+		return;
+	}
 	if (sy.nlin == 0 || sy.nlin > XBD_LINEAGE_MAX || sy.lin[0] != epoch || r->cfg.witness) {
 		rep_reply(r, m, m->from, XBD_T_SYNCED, XBD_S_INVALID);
 		return;

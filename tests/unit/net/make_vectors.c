@@ -182,7 +182,7 @@ static void good_control(void)
 	static const struct xbd_state state = {.store = {{4, 5, 6}}, .boot = 9, .prom = EPOCH};
 	static const struct xbd_record record = {.bal = EPOCH, .epoch = EPOCH, .n = 3, .w = 2};
 	static const struct xbd_join join = {.anc = 2, .nlin = 1, .lin = {2}};
-	static const struct xbd_sync sync = {.nlin = 1, .lin = {2}};
+	static const struct xbd_sync sync = {.nlin = 1, .lin = {2}, .store = {{4, 5, 6}}};
 	static const struct xbd_info info = {.boot = 9, .blocks = 1000, .name = "n1"};
 	static const struct xbd_list_entry list[XBD_REGION_BLOCKS] = {{.ver = 1, .crc = 2}};
 	static const uint32_t regions[XBD_REGIONS_MAX] = {1, 2, 3};

@@ -238,7 +238,7 @@ void rig_lease(struct rig *g, uint32_t owner, uint32_t epoch, uint64_t commit)
 
 void rig_sync(struct rig *g, uint32_t owner, uint32_t epoch)
 {
-	struct xbd_sync body = {.nlin = 2, .lin = {epoch, 1}};
+	struct xbd_sync body = {.nlin = 2, .lin = {epoch, 1}, .store = g->st->info.uuid};
 	struct xbd_send s = rig_ask(g, XBD_T_SYNC, epoch);
 
 	s.body = &body;

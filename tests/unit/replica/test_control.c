@@ -160,7 +160,8 @@ static void sync_pushes_history(void **state)
 static void own_in_a_row(struct rig *g, uint32_t last)
 {
 	for (uint32_t epoch = 2; epoch <= last; epoch++) {
-		struct xbd_sync sy = {.nlin = epoch < XBD_LINEAGE_MAX ? epoch : XBD_LINEAGE_MAX};
+		struct xbd_sync sy = {.nlin = epoch < XBD_LINEAGE_MAX ? epoch : XBD_LINEAGE_MAX,
+				      .store = g->st->info.uuid};
 
 		for (uint32_t i = 0; i < sy.nlin; i++)
 			sy.lin[i] = epoch - i;
@@ -186,7 +187,7 @@ static void history_is_bounded(void **state)
 static void history_outside_the_lineage_is_forgotten(void **state)
 {
 	struct rig *g = *state;
-	struct xbd_sync sy = {.nlin = 4, .lin = {30, 12, 7, 1}};
+	struct xbd_sync sy = {.nlin = 4, .lin = {30, 12, 7, 1}, .store = g->st->info.uuid};
 	const struct xbd_state *st;
 
 	own_in_a_row(g, 12);
@@ -223,9 +224,21 @@ static void sync_with_a_lineage_of_others_is_refused(void **state)
 
 	rig_own(g, ALICE, 5, false);
 	for (unsigned i = 0; i < 3; i++) {
+		bad[i].store = g->st->info.uuid;
 		send_with(g, ALICE, XBD_T_SYNC, SHARD, 5, &bad[i], sizeof(bad[i]));
 		assert_int_equal(status_of(g, XBD_T_SYNCED), XBD_S_INVALID);
 	}
+	assert_int_equal(rig_state(g)->synced, 1);
+}
+
+static void sync_of_the_store_it_was_before_is_refused(void **state)
+{
+	struct rig *g = *state;
+	struct xbd_sync sy = {.nlin = 2, .lin = {5, 1}, .store = rig_uuid(0x77)};
+
+	rig_own(g, ALICE, 5, false);
+	send_with(g, ALICE, XBD_T_SYNC, SHARD, 5, &sy, sizeof(sy));
+	assert_int_equal(status_of(g, XBD_T_SYNCED), XBD_S_CONFLICT);
 	assert_int_equal(rig_state(g)->synced, 1);
 }
 
@@ -412,6 +425,7 @@ int main(void)
 		TEST(history_outside_the_lineage_is_forgotten),
 		TEST(a_store_that_is_not_synced_says_so_with_its_lease),
 		TEST(sync_with_a_lineage_of_others_is_refused),
+		TEST(sync_of_the_store_it_was_before_is_refused),
 		TEST(a_record_is_accepted_only_with_the_ballot_of_its_epoch),
 		TEST(an_administrator_creates_a_shard_at_its_members),
 		TEST(an_owner_creates_a_blank_shard_at_others_only),

@@ -391,8 +391,10 @@ void co_on_control(struct cshard *sh, uint8_t slot, const struct xbd_msg *m)
 			rep->noshard = false; /* now it can promise */
 		return;
 	}
-	if (rep->replied && m->h.type == XBD_T_SYNCED && status == XBD_S_CONFLICT) {
-		/* it is not the store that promised any more: what it was given may be gone */
+	if (rep->replied && ((m->h.type == XBD_T_SYNCED && status == XBD_S_CONFLICT) ||
+			     (m->h.type == XBD_T_JOINED && status == XBD_S_INVALID))) {
+		/* It is not what it said when it promised: metadata was lost, and with it maybe
+		 * what it was given since. In a new epoch it says again what it has. */
 		co_note(sh, CO_NOTE_BLANK, slot, status);
 		co_reopen(sh);
 		return;

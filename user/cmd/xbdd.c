@@ -17,6 +17,7 @@
 #include "cmd/parse.h"
 #include "cmd/xbdd.h"
 #include "io/log.h"
+#include "io/patience.h"
 
 #define RING_ENTRIES 1024u
 #define TIMERS	     64u
@@ -198,8 +199,12 @@ static void log_store(const struct xbdd *d)
 static int start_store(struct xbdd *d)
 {
 	const char *why = NULL;
-	int err = io_disk_open(&d->disk, &d->loop, d->conf.node.store, &why);
+	unsigned tries = 0;
+	int err;
 
+	do
+		err = io_disk_open(&d->disk, &d->loop, d->conf.node.store, &why);
+	while (patience(err, &tries));
 	if (err) {
 		failed(err, "store", why);
 		if (err == -ENOENT)
@@ -233,6 +238,7 @@ static int start_net(struct xbdd *d)
 		.pin_dir = n->pin_dir[0] ? n->pin_dir : NULL,
 	};
 	char why[256] = "";
+	unsigned tries = 0;
 	socklen_t len;
 	int err;
 
@@ -240,7 +246,9 @@ static int start_net(struct xbdd *d)
 	if (!err) {
 		text_addr_format((const struct sockaddr *)&cfg.listen, d->listen,
 				 sizeof(d->listen));
-		err = net_open(&d->net, &d->loop, &cfg, &net_ops, d, why);
+		do
+			err = net_open(&d->net, &d->loop, &cfg, &net_ops, d, why);
+		while (patience(err, &tries));
 	}
 	if (err)
 		return failed(err, n->listen, why);
@@ -284,12 +292,15 @@ static int start_replica(struct xbdd *d)
 
 static int start_admin(struct xbdd *d)
 {
+	unsigned tries = 0;
 	char path[CONF_PATH_MAX + 64], why[ADMIN_WHY_MAX] = "";
 	int err = admin_path(path, sizeof(path), d->conf.run_dir, "node", d->conf.node.name);
 
 	if (err)
 		return failed(err, d->conf.run_dir, "the path is too long for a socket");
-	err = admin_open(&d->admin, &d->loop, path, xbdd_handlers, d, why, sizeof(why));
+	do
+		err = admin_open(&d->admin, &d->loop, path, xbdd_handlers, d, why, sizeof(why));
+	while (patience(err, &tries));
 	return err ? failed(err, "control socket", why) : 0;
 }
 

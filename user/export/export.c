@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "export/private.h"
 #include "io/log.h"
+#include "io/patience.h"
 
 #define RING_ENTRIES 1024u
 #define TIMERS	     64u
@@ -258,12 +259,15 @@ static int start_co(struct export *x)
 
 static int start_admin(struct export *x)
 {
+	unsigned tries = 0;
 	char path[CONF_PATH_MAX + 64], why[ADMIN_WHY_MAX] = "";
 	int err = admin_path(path, sizeof(path), x->args->conf->run_dir, "export", x->args->volume);
 
 	if (err)
 		return failed(err, x->args->conf->run_dir, "the path is too long for a socket");
-	err = admin_open(&x->admin, &x->loop, path, export_handlers, x, why, sizeof(why));
+	do
+		err = admin_open(&x->admin, &x->loop, path, export_handlers, x, why, sizeof(why));
+	while (patience(err, &tries));
 	return err ? failed(err, "control socket", why) : 0;
 }
 

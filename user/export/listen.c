@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "export/private.h"
+#include "io/patience.h"
 
 #define NBD_PORT 10809
 
@@ -50,8 +51,12 @@ int export_listen(struct export *x, char *why)
 		.unix_path = x->unix_path[0] ? x->unix_path : NULL,
 		.tcp = x->tcp.ss_family ? &x->tcp : NULL,
 	};
-	int err = nbd_server_open(&x->nbd, &x->loop, &cfg, &backend, why);
+	unsigned tries = 0;
+	int err;
 
+	do
+		err = nbd_server_open(&x->nbd, &x->loop, &cfg, &backend, why);
+	while (patience(err, &tries));
 	if (err)
 		return err;
 	if (x->tcp.ss_family) {

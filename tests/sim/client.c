@@ -55,6 +55,13 @@ void clients_init(struct sim *s)
 	s->ops_left = s->opt.ops;
 }
 
+void clients_free(struct sim *s)
+{
+	for (unsigned i = 0; s->clients && i < POOL; i++)
+		free(s->clients->req[i].mem);
+	free(s->clients);
+}
+
 static void give_back(struct creq *q)
 {
 	struct clients *c = q->sim->clients;

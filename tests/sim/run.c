@@ -280,6 +280,8 @@ void sim_free(struct sim *s)
 {
 	arena_free(&s->arena);
 	calendar_free(&s->cal);
+	clients_free(s);
+	free(s->audit);
 	free(s);
 }
 
@@ -291,7 +293,7 @@ bool sim_run(struct sim *s, uint64_t seed, enum scenario sc, const struct option
 	sim_current = s;
 	if (setjmp(s->failed)) {
 		sim_current = NULL;
-		memset(s->host, 0, sizeof(s->host)); /* a machine may be in any state: leave it */
+		tear_down(s); /* the machines' _free functions do not look at their state */
 		return false;
 	}
 	set_up(s);

@@ -175,6 +175,7 @@ void network_arrive(struct sim *s, const struct event *ev);
 
 /* client.c */
 void clients_init(struct sim *s);
+void clients_free(struct sim *s);
 void clients_act(struct host *h);
 void clients_start(struct host *h);
 /* The coordinator is gone: its requests will never be answered. */

@@ -246,8 +246,8 @@ struct xbd_join {
 };
 
 struct xbd_sync {
-	__u32 nlin; /* 0 */
-	__u32 pad;  /* 4 zero */
+	__u32 nlin;		    /* 0 */
+	__u32 pad;		    /* 4 zero */
 	__u32 lin[XBD_LINEAGE_MAX]; /* 8 */
 	struct xbd_uuid store;	    /* 136 the store that was filled, as it named itself */
 };

@@ -42,7 +42,7 @@
 	X(D4_COMPLETE, "the complete point of a store passes only writes it acknowledged")         \
 	X(ANY_READ, "reads go only to stores known to hold the current version")                   \
 	X(VAL_CHECK, "the version of read data must be the current one")                           \
-	X(SYNC_UUID, "only the store that was filled can be synced, not one with a new UUID")       \
+	X(SYNC_UUID, "only the store that was filled can be synced, not one with a new UUID")      \
 	X(ACK_UUID, "acks count by store UUID, not by slot")
 
 enum xbd_rule {

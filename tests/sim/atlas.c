@@ -45,7 +45,7 @@ bool atlas_may_rot(struct sim *s, uint8_t node, uint32_t shard, uint32_t block)
 		return false;
 	/* A store cannot tell a damaged block at the end of its journal from one that was never
 	 * written: it has to be sealed, which a quiet store is soon. */
-	if (s->host[node].disk->fd && s->now - me->at < 300 * MS)
+	if (s->host[node].disk->fd && (!s->host[node].rep || s->now - me->at < 300 * MS))
 		return false;
 	for (uint32_t i = 0; i < s->opt.n; i++) {
 		const struct xbd_state *st = state_of(s, i, shard);

@@ -19,6 +19,7 @@
 #include "io/log.h"
 #include "io/patience.h"
 
+#define IDLE_KICK_NS 10000000ull /* between turns while the store is not settled */
 #define RING_ENTRIES 1024u
 #define TIMERS	     64u
 #define STOP_MS	     2000u /* how long operations may take to end when asked to stop */
@@ -91,6 +92,8 @@ static void on_hook(struct loop_hook *h)
 		replica_flush(d->replica, loop_now(&d->loop));
 	while (io_disk_run(d->disk));
 	deadline = replica_deadline(d->replica);
+	if (store_wants_kicks(d->store) && deadline > loop_now(&d->loop) + IDLE_KICK_NS)
+		deadline = loop_now(&d->loop) + IDLE_KICK_NS;
 	if (deadline == UINT64_MAX)
 		loop_timer_cancel(&d->loop, &d->timer);
 	else

@@ -388,6 +388,7 @@ uint32_t journal_write_len(uint32_t count);
 void journal_log(struct store *st, struct txn *t);
 void journal_kick(struct store *st);
 bool journal_busy(const struct store *st);
+bool journal_unsealed(const struct store *st);
 
 /* write.c, read.c, list.c */
 bool write_start(struct store *st, struct store_op *op);

@@ -186,6 +186,14 @@ static void journal_write(struct store *st)
 	st_io(st, &j->d);
 }
 
+/* Idle, all is durable, but no block in the journal says so of the last one. */
+bool journal_unsealed(const struct store *st)
+{
+	const struct journal *j = &st->j;
+
+	return !st->writers && j->told < j->last && j->durable >= j->last;
+}
+
 /*
  * Writes what has gathered. After a while without changes, an empty block tells that the last ones
  * are durable: from then on damage to their journal blocks or data cannot pass for a torn tail.
@@ -201,7 +209,7 @@ void journal_kick(struct store *st)
 		journal_write(st);
 		return;
 	}
-	if (st->writers || j->told >= j->last || j->durable < j->last) {
+	if (!journal_unsealed(st)) {
 		st->idle_kicks = 0;
 		return;
 	}

@@ -322,6 +322,11 @@ void store_kick(struct store *st)
 	st_deliver(st);
 }
 
+bool store_wants_kicks(const struct store *st)
+{
+	return st->phase == ST_OPEN && !st->failed && !journal_busy(st) && journal_unsealed(st);
+}
+
 void store_close(struct store *st, void (*done)(void *ctx, int err), void *ctx)
 {
 	XBD_ASSERT(st->phase == ST_OPEN && !st->done);

@@ -135,6 +135,9 @@ void store_submit(struct store *st, struct store_op *op);
  * all events of the turn have been handed in.
  */
 void store_kick(struct store *st);
+/* True while an idle store still wants to be kicked now and then: it will seal its journal, so that
+ * damage to the last group cannot be taken for a write that never ended. */
+bool store_wants_kicks(const struct store *st);
 
 /* State of a shard, valid until the next STORE_STATE of it completes; NULL = not held. */
 const struct xbd_state *store_state(const struct store *st, uint32_t shard);

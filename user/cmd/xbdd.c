@@ -141,22 +141,12 @@ static int store_wait(struct xbdd *d)
 	return err ? err : d->store_err;
 }
 
-static int failed(int err, const char *what, const char *why)
-{
-	log_warn("%s: %s", what, why && *why ? why : xbd_strerror(err));
-	return err;
-}
-
 static int start_loop(struct xbdd *d)
 {
 	int err = loop_init(&d->loop, RING_ENTRIES, TIMERS);
 
 	if (err)
-		return failed(err, "cannot set up io_uring",
-			      err == -EPERM ? "not permitted: see sysctl kernel.io_uring_disabled"
-			      : err == -ENOSYS
-				      ? "this kernel has none: Linux 6.1 or later is needed"
-				      : NULL);
+		return log_failed(err, "cannot set up io_uring", loop_why(err));
 	d->start_ns = loop_now(&d->loop);
 	d->hook.fn = on_hook;
 	loop_hook_add(&d->loop, &d->hook);
@@ -164,7 +154,7 @@ static int start_loop(struct xbdd *d)
 	d->stop_timer.fn = on_stop_timer;
 	d->signals.fn = on_signal;
 	err = loop_signals_start(&d->signals, &d->loop);
-	return err ? failed(err, "cannot catch signals", NULL) : 0;
+	return err ? log_failed(err, "cannot catch signals", NULL) : 0;
 }
 
 static int check_cluster(struct xbdd *d)
@@ -209,19 +199,19 @@ static int start_store(struct xbdd *d)
 		err = io_disk_open(&d->disk, &d->loop, d->conf.node.store, &why);
 	while (patience(err, &tries));
 	if (err) {
-		failed(err, "store", why);
+		log_failed(err, "store", why);
 		if (err == -ENOENT)
 			log_warn("a store is made by: xbd node init %s", d->conf.node.store);
 		return err;
 	}
 	d->store = store_new(io_disk_get(d->disk));
 	if (!d->store)
-		return failed(-ENOMEM, d->conf.node.store, NULL);
+		return log_failed(-ENOMEM, d->conf.node.store, NULL);
 	d->store_err = 1;
 	store_open(d->store, store_ended, d);
 	err = store_wait(d);
 	if (err) {
-		failed(err, d->conf.node.store, store_why(d->store));
+		log_failed(err, d->conf.node.store, store_why(d->store));
 		if (err == -XBD_EFORMAT)
 			log_warn("a store is made by: xbd node init %s", d->conf.node.store);
 		return err;
@@ -254,7 +244,7 @@ static int start_net(struct xbdd *d)
 		while (patience(err, &tries));
 	}
 	if (err)
-		return failed(err, n->listen, why);
+		return log_failed(err, n->listen, why);
 	return 0;
 }
 
@@ -285,7 +275,7 @@ static int start_replica(struct xbdd *d)
 	snprintf(cfg.name, sizeof(cfg.name), "%s", n->name);
 	d->replica = replica_new(&cfg, &replica_ops, d, loop_now(&d->loop));
 	if (!d->replica)
-		return failed(-ENOMEM, "operations (ops_max, data_memory)", NULL);
+		return log_failed(-ENOMEM, "operations (ops_max, data_memory)", NULL);
 	/* Works as well without, a little slower. */
 	(void)io_disk_register(d->disk, areas, replica_areas(d->replica, areas, AREAS));
 	/* Do not be swapped out; memory not touched yet is not claimed by this. */
@@ -300,11 +290,11 @@ static int start_admin(struct xbdd *d)
 	int err = admin_path(path, sizeof(path), d->conf.run_dir, "node", d->conf.node.name);
 
 	if (err)
-		return failed(err, d->conf.run_dir, "the path is too long for a socket");
+		return log_failed(err, d->conf.run_dir, "the path is too long for a socket");
 	do
 		err = admin_open(&d->admin, &d->loop, path, xbdd_handlers, d, why, sizeof(why));
 	while (patience(err, &tries));
-	return err ? failed(err, "control socket", why) : 0;
+	return err ? log_failed(err, "control socket", why) : 0;
 }
 
 static int start(struct xbdd *d)
@@ -363,7 +353,7 @@ static int run(struct xbdd *d)
 		log_ready(d->listen);
 		err = loop_run(&d->loop);
 		if (err)
-			failed(err, "event loop", NULL);
+			log_failed(err, "event loop", NULL);
 	}
 	stop_err = stop(d);
 	if (!err && !stop_err)

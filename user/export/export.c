@@ -24,12 +24,6 @@
 #define STOP_MS	     5000u /* how long requests may take to end when asked to stop */
 #define WHY	     512
 
-static int failed(int err, const char *what, const char *why)
-{
-	log_warn("%s: %s", what, why && *why ? why : xbd_strerror(err));
-	return err;
-}
-
 static void quit(struct export *x, int err)
 {
 	if (!x->err)
@@ -51,7 +45,7 @@ static void open_door(struct export *x)
 	int err = export_listen(x, why);
 
 	if (err) {
-		quit(x, failed(err, "cannot listen for NBD clients", why));
+		quit(x, log_failed(err, "cannot listen for NBD clients", why));
 		return;
 	}
 	/* The server's hook has to run between ours. */
@@ -110,11 +104,7 @@ static int start_loop(struct export *x)
 	int err = loop_init(&x->loop, RING_ENTRIES, TIMERS);
 
 	if (err)
-		return failed(err, "cannot set up io_uring",
-			      err == -EPERM ? "not permitted: see sysctl kernel.io_uring_disabled"
-			      : err == -ENOSYS
-				      ? "this kernel has none: Linux 6.1 or later is needed"
-				      : NULL);
+		return log_failed(err, "cannot set up io_uring", loop_why(err));
 	x->start_ns = loop_now(&x->loop);
 	x->first.fn = on_first;
 	x->last.fn = on_last;
@@ -123,7 +113,7 @@ static int start_loop(struct export *x)
 	x->stop_timer.fn = on_stop_timer;
 	x->signals.fn = on_signal;
 	err = loop_signals_start(&x->signals, &x->loop);
-	return err ? failed(err, "cannot catch signals", NULL) : 0;
+	return err ? log_failed(err, "cannot catch signals", NULL) : 0;
 }
 
 /* Address that packets to `to` would leave from. False = no route. */
@@ -179,11 +169,12 @@ static int add_peers(struct export *x)
 					     a->nodes[i].addr_len);
 
 		if (peer >= NET_PEERS_MAX)
-			return failed(-EAFNOSUPPORT, a->nodes[i].name,
-				      "its address cannot be used from the address of this host");
+			return log_failed(
+				-EAFNOSUPPORT, a->nodes[i].name,
+				"its address cannot be used from the address of this host");
 		if (x->node_of_peer[peer] != UINT8_MAX)
-			return failed(-EINVAL, a->nodes[i].name,
-				      "has the same address as another node");
+			return log_failed(-EINVAL, a->nodes[i].name,
+					  "has the same address as another node");
 		x->peer[i] = peer;
 		x->node_of_peer[peer] = (uint8_t)i;
 	}
@@ -211,7 +202,7 @@ static int start_net(struct export *x)
 	if (!err)
 		err = net_open(&x->net, &x->loop, &cfg, &export_net_ops, x, why);
 	if (err)
-		return failed(err, "network", why);
+		return log_failed(err, "network", why);
 	net_info(x->net, &info);
 	text_addr_format((const struct sockaddr *)&cfg.listen, text, sizeof(text));
 	log_info("from %s by %s%s%s", text, info.mode_text, info.why[0] ? ": " : "", info.why);
@@ -239,17 +230,17 @@ static int start_co(struct export *x)
 	if (!err)
 		err = xbd_random(&cfg.prng_seed, sizeof(cfg.prng_seed));
 	if (err)
-		return failed(err, "no random numbers", NULL);
+		return log_failed(err, "no random numbers", NULL);
 	x->co = co_new(&cfg, &export_co_ops, x);
 	if (!x->co)
-		return failed(-ENOMEM, a->volume,
-			      "no memory, or its record is beyond the limits of this version");
+		return log_failed(-ENOMEM, a->volume,
+				  "no memory, or its record is beyond the limits of this version");
 	x->gated = c->on_no_quorum == CONF_IO_ERROR;
 	if (x->gated) {
 		err = gate_init(&x->gate, x->co, (uint64_t)a->shard_blocks * XBD_BLOCK_SIZE,
 				c->no_quorum_ms, GATE_REQS);
 		if (err)
-			return failed(err, a->volume, NULL);
+			return log_failed(err, a->volume, NULL);
 	}
 	loop_hook_add(&x->loop, &x->last);
 	co_open(x->co, loop_now(&x->loop));
@@ -264,11 +255,11 @@ static int start_admin(struct export *x)
 	int err = admin_path(path, sizeof(path), x->args->conf->run_dir, "export", x->args->volume);
 
 	if (err)
-		return failed(err, x->args->conf->run_dir, "the path is too long for a socket");
+		return log_failed(err, x->args->conf->run_dir, "the path is too long for a socket");
 	do
 		err = admin_open(&x->admin, &x->loop, path, export_handlers, x, why, sizeof(why));
 	while (patience(err, &tries));
-	return err ? failed(err, "control socket", why) : 0;
+	return err ? log_failed(err, "control socket", why) : 0;
 }
 
 static int start(struct export *x)
@@ -280,7 +271,7 @@ static int start(struct export *x)
 		return err;
 	err = export_listen_plan(x, why, sizeof(why));
 	if (err)
-		return failed(err, "NBD socket", why);
+		return log_failed(err, "NBD socket", why);
 	loop_hook_add(&x->loop, &x->first);
 	err = start_net(x);
 	if (!err)
@@ -350,14 +341,14 @@ int export_run(const struct export_args *args)
 
 	log_open("xbd-export", args->volume, args->quiet);
 	if (!x)
-		return failed(-ENOMEM, args->volume, NULL);
+		return log_failed(-ENOMEM, args->volume, NULL);
 	x->args = args;
 	x->name = args->export_name ? args->export_name : args->volume;
 	err = start(x);
 	if (!err && !x->signals_seen) {
 		err = loop_run(&x->loop);
 		if (err)
-			failed(err, "event loop", NULL);
+			log_failed(err, "event loop", NULL);
 	}
 	if (!err)
 		err = x->err;

@@ -79,10 +79,9 @@ void export_note(struct export *x, enum co_note what, uint32_t shard, uint8_t sl
 		log_info("shard %u: serving in epoch %llu", shard, n);
 		break;
 	case CO_NOTE_SUSPENDED:
-		log_warn(
-			"shard %u: suspended: %llu replicas answer, which is no majority; requests "
-			"wait",
-			shard, n);
+		log_warn("shard %u: suspended: no leases of a majority (%llu synced replicas "
+			 "answer); requests wait",
+			 shard, n);
 		break;
 	case CO_NOTE_RESUMED:
 		log_info("shard %u: resumed", shard);

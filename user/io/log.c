@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/error.h"
+
 static struct {
 	char prefix[128];
 	bool quiet;
@@ -118,4 +120,10 @@ void log_ready(const char *text)
 	printf("ready %s\n", text);
 	fflush(stdout);
 	notify_systemd();
+}
+
+int log_failed(int err, const char *what, const char *why)
+{
+	log_warn("%s: %s", what, why && *why ? why : xbd_strerror(err));
+	return err;
 }

@@ -18,6 +18,9 @@ __attribute__((format(printf, 1, 2))) void log_info(const char *fmt, ...);
 /* Something is wrong: shown also when quiet. */
 __attribute__((format(printf, 1, 2))) void log_warn(const char *fmt, ...);
 
+/* One line "what: why"; without a why, the text of err. Returns err. */
+int log_failed(int err, const char *what, const char *why);
+
 /*
  * The daemon serves: prints "ready TEXT" as one line on standard output and, where systemd waits
  * for it (NOTIFY_SOCKET), tells systemd.

@@ -334,6 +334,13 @@ int loop_turn(struct loop *l, bool wait)
 	return err < 0 ? err : 0;
 }
 
+const char *loop_why(int err)
+{
+	if (err == -EPERM)
+		return "not permitted: see sysctl kernel.io_uring_disabled";
+	return err == -ENOSYS ? "this kernel has none: Linux 6.1 or later is needed" : NULL;
+}
+
 int loop_run(struct loop *l)
 {
 	int err = 0;

@@ -74,6 +74,8 @@ struct loop {
  */
 int loop_init(struct loop *l, unsigned entries, unsigned timers_max);
 /* Nothing may be in flight any more that writes to memory which goes away. */
+/* What to do about an error of loop_init, one line; NULL = nothing beyond the error's text. */
+const char *loop_why(int err);
 void loop_free(struct loop *l);
 
 /*

@@ -21,7 +21,7 @@ static int load_cluster(struct cli *c, struct meta_cluster *cl)
 	if (err != -XBD_ENOTFOUND)
 		return cli_fail_meta(c);
 	*cl = (struct meta_cluster){.uuid = c->conf.cluster, .next_shard = 1};
-	if (xbd_uuid_zero(&cl->uuid) && xbd_uuid_random(&cl->uuid))
+	if (uuid_zero(&cl->uuid) && xbd_uuid_random(&cl->uuid))
 		return cli_fail(c, "no random numbers");
 	return meta_cluster_put(c->meta, cl) ? cli_fail_meta(c) : 0;
 }
@@ -40,7 +40,7 @@ static int check_info(struct cli *c, const char *name, const char *addr,
 				(int)sizeof(info->name), info->name, name);
 	if (info->flags & XBD_INFO_FAILED)
 		return cli_fail(c, "node %s (%s) is out of service after a disk error", name, addr);
-	if (!xbd_uuid_zero(&info->cluster) && !xbd_uuid_equal(&info->cluster, &cl.uuid))
+	if (!uuid_zero(&info->cluster) && !uuid_equal(&info->cluster, &cl.uuid))
 		return cli_fail(c, "the store of node %s belongs to cluster %s, this is cluster %s",
 				name, cli_uuid(&info->cluster), cli_uuid(&cl.uuid));
 	return 0;
@@ -53,7 +53,7 @@ static int check_others(struct cli *c, const struct nodes *nodes, const struct m
 		const struct meta_node *o = &nodes->node[i];
 
 		if (!strcmp(o->name, n->name)) {
-			if (xbd_uuid_equal(&o->store, &n->store))
+			if (uuid_equal(&o->store, &n->store))
 				continue;
 			return cli_fail(
 				c,
@@ -61,7 +61,7 @@ static int check_others(struct cli *c, const struct nodes *nodes, const struct m
 				"its disk was replaced",
 				n->name, cli_uuid(&o->store));
 		}
-		if (xbd_uuid_equal(&o->store, &n->store))
+		if (uuid_equal(&o->store, &n->store))
 			return cli_fail(c, "this store is known already, as node %s", o->name);
 		if (!strcmp(o->addr, n->addr))
 			return cli_fail(c, "the address %s is node %s's", n->addr, o->name);
@@ -204,7 +204,7 @@ int cmd_node_list(struct cli *c)
 
 static void info_text(const struct meta_node *n, const struct xbd_info *info)
 {
-	bool same = xbd_uuid_equal(&n->store, &info->store);
+	bool same = uuid_equal(&n->store, &info->store);
 
 	printf("node      %s%s\n", n->name, n->witness ? " (witness)" : "");
 	printf("address   %s\n", n->addr);

@@ -50,7 +50,7 @@ static int add_job(struct jobs *j, const struct nodes *nodes, const struct meta_
 {
 	const struct meta_node *n = nodes_find(nodes, m->node);
 
-	if (!n || !xbd_uuid_equal(&n->store, &m->store))
+	if (!n || !uuid_equal(&n->store, &m->store))
 		return cli_fail(j->c,
 				"volume %s lies on store %s of node %s, but the metadata %s; "
 				"add that node again",
@@ -215,7 +215,7 @@ static int check_node(struct jobs *j, const struct meta_node *n, const struct wi
 	}
 	if (call->err)
 		return job_fail(j, n, call);
-	if (!xbd_uuid_equal(&call->info.store, &n->store))
+	if (!uuid_equal(&call->info.store, &n->store))
 		return cli_fail(j->c,
 				"node %s (%s) has store %s now, the metadata says %s: was its disk "
 				"replaced, or the address given to another node?",

@@ -163,8 +163,8 @@ static int check_cluster(struct xbdd *d)
 	struct store_info info;
 
 	store_info(d->store, &info);
-	if (xbd_uuid_zero(&d->conf.cluster) || xbd_uuid_zero(&info.cluster) ||
-	    xbd_uuid_equal(&d->conf.cluster, &info.cluster))
+	if (uuid_zero(&d->conf.cluster) || uuid_zero(&info.cluster) ||
+	    uuid_equal(&d->conf.cluster, &info.cluster))
 		return 0;
 	xbd_uuid_text(&d->conf.cluster, ours);
 	xbd_uuid_text(&info.cluster, its);

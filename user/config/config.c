@@ -208,7 +208,7 @@ void conf_value_text(const struct xbd_conf *c, const struct conf_key *k, char *b
 		snprintf(buf, size, "%s", (const char *)field);
 		break;
 	case CONF_UUID:
-		if (!xbd_uuid_zero(field))
+		if (!uuid_zero(field))
 			xbd_uuid_text(field, uuid);
 		snprintf(buf, size, "%s", uuid);
 		break;

@@ -83,15 +83,3 @@ int xbd_uuid_random(struct xbd_uuid *u)
 	*u = v;
 	return 0;
 }
-
-bool xbd_uuid_zero(const struct xbd_uuid *u)
-{
-	static const struct xbd_uuid zero;
-
-	return xbd_uuid_equal(u, &zero);
-}
-
-bool xbd_uuid_equal(const struct xbd_uuid *a, const struct xbd_uuid *b)
-{
-	return memcmp(a, b, sizeof(*a)) == 0;
-}

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "proto/wire.h"
+#include "base/uuid.h"
 
 #define XBD_UUID_TEXT 37 /* bytes of the text form, with its NUL */
 
@@ -18,7 +18,5 @@ int xbd_uuid_parse(const char *text, struct xbd_uuid *u);
 int xbd_uuid_random(struct xbd_uuid *u);
 /* Any random bytes from the kernel. 0 or negative errno. */
 int xbd_random(void *buf, uint32_t len);
-bool xbd_uuid_zero(const struct xbd_uuid *u);
-bool xbd_uuid_equal(const struct xbd_uuid *a, const struct xbd_uuid *b);
 
 #endif

@@ -7,6 +7,13 @@
 
 #include "coordinator/internal.h"
 
+static void asked(struct cshard *sh, uint8_t slots)
+{
+	FOR_SLOTS (sh, i)
+		if ((slots >> i & 1) && !sh->rep[i].asked_at)
+			sh->rep[i].asked_at = sh->co->now;
+}
+
 void co_send_to(struct cshard *sh, uint8_t slots, const struct xbd_send *s)
 {
 	struct co *co = sh->co;
@@ -18,16 +25,9 @@ void co_send_to(struct cshard *sh, uint8_t slots, const struct xbd_send *s)
 		nodes |= 1ull << sh->rep[i].node;
 		co->n.sends++;
 	}
-	co_asked(sh, slots);
+	asked(sh, slots);
 	if (nodes)
 		co->ops.send(co->ctx, nodes, s);
-}
-
-void co_asked(struct cshard *sh, uint8_t slots)
-{
-	FOR_SLOTS (sh, i)
-		if ((slots >> i & 1) && !sh->rep[i].asked_at)
-			sh->rep[i].asked_at = sh->co->now;
 }
 
 void co_note(struct cshard *sh, enum co_note what, uint8_t slot, uint64_t arg)
@@ -146,11 +146,10 @@ static void note_rtt(struct cshard *sh, struct rep *rep, const struct xbd_msg *m
 		rep->rto = RTO_MAX_NS;
 }
 
-void co_heard(struct cshard *sh, uint8_t slot, const struct xbd_msg *m)
+static void heard(struct cshard *sh, uint8_t slot, const struct xbd_msg *m)
 {
 	struct rep *rep = &sh->rep[slot];
 
-	rep->heard_at = sh->co->now;
 	rep->asked_at = 0;
 	note_rtt(sh, rep, m);
 	if (rep->alive)
@@ -225,7 +224,7 @@ void co_msg(struct co *co, uint64_t now_ns, uint32_t node, const struct xbd_msg 
 		co->n.dups++;
 		return;
 	}
-	co_heard(sh, slot, m);
+	heard(sh, slot, m);
 	if (m->h.type == XBD_T_PROMISED)
 		co_on_promised(sh, slot, m);
 	else

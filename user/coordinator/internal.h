@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/error.h"
+#include "base/uuid.h"
 #include "coordinator/coordinator.h"
 #include "core/rules.h"
 
@@ -47,12 +48,12 @@ struct rep {
 	bool noshard, voter, joined, synced, accepted;
 	bool foreign; /* its UUID is not the record's for this slot */
 	bool alive;
-	uint64_t heard_at, asked_at; /* asked_at: first unanswered question; 0 = none */
-	uint64_t failed_at;	     /* disk error reported; 0 = none */
-	struct xbd_state st;	     /* as PROMISED */
-	uint32_t anc;		     /* learner: common ancestor */
-	struct scan scan[2];	     /* [0] asks itself, [1] asks a voter on its behalf */
-	uint8_t ctl;		     /* type of the control message on its way, 0 = none */
+	uint64_t asked_at;   /* asked_at: first unanswered question; 0 = none */
+	uint64_t failed_at;  /* disk error reported; 0 = none */
+	struct xbd_state st; /* as PROMISED */
+	uint32_t anc;	     /* learner: common ancestor */
+	struct scan scan[2]; /* [0] asks itself, [1] asks a voter on its behalf */
+	uint8_t ctl;	     /* type of the control message on its way, 0 = none */
 	uint64_t ctl_at, ctl_backoff_ns;
 	uint64_t lease_until;
 	uint64_t srtt, rttvar, rto; /* ns */
@@ -209,11 +210,8 @@ void co_finish(struct co *co, struct co_req *req, int res);
 uint64_t co_random(struct co *co);
 uint64_t co_reqno(struct cshard *sh);
 void co_fenced(struct cshard *sh, uint32_t epoch);
-void co_heard(struct cshard *sh, uint8_t slot, const struct xbd_msg *m);
-void co_asked(struct cshard *sh, uint8_t slots);
 
 /* op.c: operations, the conflict table */
-struct cop *co_op_get(struct co *co);
 void co_op_put(struct co *co, struct cop *op);
 void co_op_link(struct cop *op);
 void co_op_unlink(struct cop *op);
@@ -228,7 +226,6 @@ struct overlap {
 };
 struct overlap co_overlap(struct cshard *sh, uint32_t block, uint32_t count,
 			  const struct cop *self);
-void co_start(struct cop *op);
 void co_unblock(struct co *co);
 /* Give the waiting requests operations. */
 void co_drain_waiting(struct co *co);
@@ -263,7 +260,6 @@ void co_read_start(struct cop *op);
 /* Read the blocks in op->todo (bit per block) for a read-modify-write. */
 void co_read_blocks(struct cop *op);
 void co_read_freeze(struct cshard *sh);
-void co_rmw_merge(struct cop *op);
 void co_on_data(struct cshard *sh, uint8_t slot, const struct xbd_msg *m);
 void co_on_map(struct cshard *sh, uint8_t slot, const struct xbd_msg *m);
 void co_read_tick(struct co *co);
@@ -277,7 +273,6 @@ uint64_t co_open_deadline(const struct cshard *sh);
 void co_on_promised(struct cshard *sh, uint8_t slot, const struct xbd_msg *m);
 void co_on_control(struct cshard *sh, uint8_t slot, const struct xbd_msg *m);
 void co_on_stale(struct cshard *sh, uint8_t slot, const struct xbd_msg *m);
-void co_open_step(struct cshard *sh);
 
 /* resolve.c */
 bool co_resolve(struct cshard *sh);
@@ -309,7 +304,6 @@ void co_bad_clear(struct cshard *sh, uint8_t slot, uint32_t block);
 uint32_t co_bad_next(const struct cshard *sh, uint8_t *slot, uint32_t *cursor);
 
 /* jobs.c: which regions are worked on */
-void co_jobs_fill(struct cshard *sh);
 void co_jobs_reset(struct cshard *sh);
 void co_jobs_tick(struct cshard *sh);
 uint64_t co_jobs_deadline(const struct cshard *sh);
@@ -329,22 +323,10 @@ void co_lease_tick(struct cshard *sh);
 void co_on_leased(struct cshard *sh, uint8_t slot, const struct xbd_msg *m);
 void co_release(struct cshard *sh);
 
-static inline bool uuid_equal(const struct xbd_uuid *a, const struct xbd_uuid *b)
-{
-	return __builtin_memcmp(a, b, sizeof(*a)) == 0;
-}
-
 /* The versions of blocks are still being decided. */
 static inline bool co_resolving(const struct cshard *sh)
 {
 	return sh->phase != CO_SERVING;
-}
-
-static inline bool uuid_zero(const struct xbd_uuid *a)
-{
-	static const struct xbd_uuid zero;
-
-	return uuid_equal(a, &zero);
 }
 
 static inline uint64_t min_u64(uint64_t a, uint64_t b)

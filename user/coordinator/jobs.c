@@ -104,7 +104,7 @@ static bool may_work(const struct cshard *sh, uint8_t slot)
 	return true;
 }
 
-void co_jobs_fill(struct cshard *sh)
+static void jobs_fill(struct cshard *sh)
 {
 	uint32_t cursor = 0, block;
 	uint8_t slot = 0;
@@ -166,7 +166,7 @@ void co_jobs_tick(struct cshard *sh)
 			job_tick(sh, &sh->jobs[k]);
 	if (sh->co->now >= sh->jobs_at && sh->njobs < JOBS_MAX) {
 		sh->jobs_at = sh->co->now + JOBS_PAUSE_NS;
-		co_jobs_fill(sh);
+		jobs_fill(sh);
 	}
 }
 

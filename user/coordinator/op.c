@@ -8,7 +8,7 @@
 
 #include "coordinator/internal.h"
 
-struct cop *co_op_get(struct co *co)
+static struct cop *op_get(struct co *co)
 {
 	struct cop *op = co->free_ops;
 
@@ -133,7 +133,7 @@ void co_op_block(struct cop *op)
 	co->blocked_tail = op;
 }
 
-void co_start(struct cop *op)
+static void start(struct cop *op)
 {
 	if (op->kind == CO_READ || op->kind == CO_MAP)
 		co_read_start(op);
@@ -153,7 +153,7 @@ void co_unblock(struct co *co)
 		struct cop *next = op->next;
 
 		op->next = op->prev = NULL;
-		co_start(op); /* may block again, in the same order */
+		start(op); /* may block again, in the same order */
 		op = next;
 	}
 }
@@ -190,7 +190,7 @@ static bool admit(struct co *co, struct co_req *req)
 
 	if (sh->phase != CO_SERVING)
 		return false;
-	op = co_op_get(co);
+	op = op_get(co);
 	if (!op)
 		return false;
 	op->phase = COP_BLOCKED;
@@ -199,7 +199,7 @@ static bool admit(struct co *co, struct co_req *req)
 	op->sh = sh;
 	op->block = req->block;
 	op->count = req->count;
-	co_start(op);
+	start(op);
 	return true;
 }
 

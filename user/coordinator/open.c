@@ -234,7 +234,7 @@ static bool accepted_by_majorities(const struct cshard *sh)
 	       (co_have_majority(sh, &sh->hi, mask) || !XBD_RULE(A13_JOINT));
 }
 
-void co_open_step(struct cshard *sh)
+static void open_step(struct cshard *sh)
 {
 	if (sh->phase == CO_OPENING && sh->majority_at)
 		step_opening(sh);
@@ -290,7 +290,7 @@ void co_open_tick(struct cshard *sh)
 			return;
 		co_open_shard(sh, sh->seen_epoch + 1);
 	}
-	co_open_step(sh);
+	open_step(sh);
 	check_progress(sh);
 	FOR_SLOTS (sh, i)
 		ctl_tick(sh, i);
@@ -419,7 +419,6 @@ void co_on_stale(struct cshard *sh, uint8_t slot, const struct xbd_msg *m)
 
 	if (XBD_VER_EPOCH(m->h.ver2) != sh->epoch || prom < sh->epoch)
 		return; /* about an epoch of ours that is over */
-	sh->rep[slot].heard_at = co->now;
 	sh->rep[slot].asked_at = 0;
 	if (prom > sh->seen_epoch)
 		sh->seen_epoch = prom;

@@ -253,7 +253,7 @@ void co_read_start(struct cop *op)
 	co_read_blocks(op);
 }
 
-void co_rmw_merge(struct cop *op)
+static void merge(struct cop *op)
 {
 	struct co *co = op->sh->co;
 	struct co_req *req = op->req;
@@ -279,7 +279,7 @@ static void all_here(struct cop *op)
 	}
 	if (op->phase == COP_RMW) {
 		leave(op);
-		co_rmw_merge(op);
+		merge(op);
 	} else {
 		finish(op, 0);
 	}

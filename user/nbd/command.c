@@ -344,14 +344,19 @@ enum nbd_step nbd_step_payload(struct nbd_conn *c)
 	return NBD_AGAIN;
 }
 
-enum nbd_step nbd_step_skip(struct nbd_conn *c)
+bool nbd_skipped(struct nbd_conn *c)
 {
 	size_t n = nbd_in_bytes(c);
 
 	n = n < c->skip ? n : (size_t)c->skip;
 	c->in_head += n;
 	c->skip -= n;
-	if (c->skip)
+	return !c->skip;
+}
+
+enum nbd_step nbd_step_skip(struct nbd_conn *c)
+{
+	if (!nbd_skipped(c))
 		return NBD_MORE;
 	c->state = NBD_COMMAND;
 	return NBD_AGAIN;

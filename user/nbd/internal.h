@@ -42,6 +42,8 @@ enum nbd_step nbd_step_command(struct nbd_conn *c);
 enum nbd_step nbd_step_payload(struct nbd_conn *c);
 enum nbd_step nbd_step_issue(struct nbd_conn *c);
 enum nbd_step nbd_step_skip(struct nbd_conn *c);
+/* Throw away what is here of the c->skip bytes nobody wants; true = all of them are gone. */
+bool nbd_skipped(struct nbd_conn *c);
 /* Give a request for `len` bytes of the export at r->at to the backend. */
 void nbd_submit(struct nbd_request *r, struct nbd_item *it, enum co_kind kind, uint32_t len);
 /* PAYLOAD: `bytes` have been received straight into c->fill. */

@@ -284,12 +284,7 @@ enum nbd_step nbd_step_option(struct nbd_conn *c)
 
 enum nbd_step nbd_step_option_skip(struct nbd_conn *c)
 {
-	size_t n = nbd_in_bytes(c);
-
-	n = n < c->skip ? n : (size_t)c->skip;
-	c->in_head += n;
-	c->skip -= n;
-	if (c->skip)
+	if (!nbd_skipped(c))
 		return NBD_MORE;
 	if (c->opt == NBD_OPT_EXPORT_NAME) {
 		NBD_COUNT(c, e_export_name);

@@ -17,7 +17,6 @@ struct rop *rep_state_begin(struct replica *r, struct rshard *sh, const struct x
 	op = rep_op_get(r);
 	if (!op)
 		return NULL;
-	op->kind = ROP_STATE;
 	op->shard = sh->id;
 	if (m) {
 		op->type = m->h.type;

@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/error.h"
+#include "base/uuid.h"
 #include "core/rules.h"
 #include "replica/replica.h"
 
@@ -54,12 +55,10 @@ struct rshard {
 	struct promise promise;
 };
 
-enum rop_kind { ROP_ASSEMBLY, ROP_STORE, ROP_READ, ROP_LIST, ROP_REGIONS, ROP_STATE };
-
 /* One operation: a write or repair in assembly or on disk, a read, a listing, a state change. */
 struct rop {
 	struct store_op s;
-	uint8_t kind; /* enum rop_kind */
+	bool on_disk; /* WRITE, REPAIR: complete and handed to the store */
 	uint8_t type; /* message type that asked */
 	uint8_t flags;
 	uint8_t class; /* buffer class, BUF_CLASSES = none */
@@ -131,11 +130,8 @@ void rep_reply(struct replica *r, const struct xbd_msg *m, uint32_t peer, uint8_
 	       uint8_t status);
 uint8_t rep_slot(const struct replica *r, uint32_t shard);
 uint8_t rep_status(int err);
-/*
- * The gate of every message inside an epoch: true = its epoch is the promised one and nobody is
- * taking over. Otherwise counts, and answers STALE to an old one.
- */
-bool rep_gate(struct replica *r, struct rshard *sh, const struct xbd_msg *m);
+/* Answer m with STALE: `prom` is promised. */
+void rep_stale(struct replica *r, const struct xbd_msg *m, uint32_t prom);
 uint32_t rep_owner_peer(const struct rshard *sh, const struct xbd_msg *m);
 void rep_note(struct replica *r, enum replica_note what, uint32_t shard, uint64_t arg);
 
@@ -186,18 +182,5 @@ void rep_promise_step(struct replica *r, struct rshard *sh);
 void rep_promise_durable(struct replica *r, struct rshard *sh);
 void rep_on_lease(struct replica *r, struct rshard *sh, const struct xbd_msg *m);
 void rep_on_release(struct replica *r, const struct xbd_msg *m);
-void rep_comp_save(struct replica *r, struct rshard *sh);
-
-static inline bool uuid_equal(const struct xbd_uuid *a, const struct xbd_uuid *b)
-{
-	return __builtin_memcmp(a, b, sizeof(*a)) == 0;
-}
-
-static inline bool uuid_zero(const struct xbd_uuid *a)
-{
-	static const struct xbd_uuid zero;
-
-	return uuid_equal(a, &zero);
-}
 
 #endif

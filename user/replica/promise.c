@@ -75,17 +75,8 @@ void rep_promise_durable(struct replica *r, struct rshard *sh)
 
 static void refuse(struct replica *r, const struct xbd_msg *m, uint32_t prom)
 {
-	struct xbd_send s = {
-		.type = XBD_T_STALE,
-		.sender = rep_slot(r, m->h.shard),
-		.shard = m->h.shard,
-		.ver = XBD_VER(prom, 0),
-		.ver2 = m->h.ver,
-		.stamp = m->h.stamp,
-	};
-
 	r->n.stale++;
-	rep_send(r, m->from, &s);
+	rep_stale(r, m, prom);
 }
 
 static struct promise asked(const struct xbd_msg *m, const struct xbd_promise *req,
@@ -150,7 +141,7 @@ void rep_on_promise(struct replica *r, const struct xbd_msg *m)
 	}
 }
 
-void rep_comp_save(struct replica *r, struct rshard *sh)
+static void comp_save(struct replica *r, struct rshard *sh)
 {
 	struct rop *op;
 
@@ -182,7 +173,7 @@ void rep_on_lease(struct replica *r, struct rshard *sh, const struct xbd_msg *m)
 	sh->lease_until = r->now + r->grace_ns;
 	sh->lease_epoch = XBD_VER_EPOCH(m->h.ver);
 	if (r->now - sh->state_at >= STATE_EVERY_NS)
-		rep_comp_save(r, sh);
+		comp_save(r, sh);
 	rep_reply(r, m, m->from, XBD_T_LEASED,
 		  r->cfg.witness || rep_state(r, sh->id)->synced == sh->lease_epoch
 			  ? XBD_S_OK
@@ -198,7 +189,7 @@ void rep_on_release(struct replica *r, const struct xbd_msg *m)
 		return;
 	sh->lease_until = 0;
 	take_comp(r, sh, m);
-	rep_comp_save(r, sh);
+	comp_save(r, sh);
 	rep_reply(r, m, m->from, XBD_T_RELEASED, XBD_S_OK);
 	rep_promise_step(r, sh);
 }

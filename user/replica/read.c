@@ -122,7 +122,6 @@ void rep_on_read(struct replica *r, struct rshard *sh, const struct xbd_msg *m)
 		rep_op_put(r, op);
 		return;
 	}
-	op->kind = ROP_READ;
 	op->s.kind = STORE_READ;
 	op->s.count = (uint16_t)op->count;
 	op->s.blocks = op->u.blocks;
@@ -152,7 +151,6 @@ void rep_on_list(struct replica *r, struct rshard *sh, const struct xbd_msg *m)
 	if (!op)
 		return;
 	memset(op->u.list, 0, sizeof(op->u.list));
-	op->kind = ROP_LIST;
 	op->s.kind = STORE_LIST;
 	op->s.count = XBD_REGION_BLOCKS;
 	op->s.list = op->u.list;
@@ -184,7 +182,6 @@ void rep_on_regions(struct replica *r, struct rshard *sh, const struct xbd_msg *
 
 	if (!op)
 		return;
-	op->kind = ROP_REGIONS;
 	op->s.kind = STORE_REGIONS;
 	op->s.count = XBD_REGIONS_MAX;
 	op->s.ver = m->h.ver2;

@@ -88,7 +88,7 @@ uint32_t rep_owner_peer(const struct rshard *sh, const struct xbd_msg *m)
 	return sh->owner_peer != NO_PEER ? sh->owner_peer : m->from;
 }
 
-static void send_stale(struct replica *r, struct rshard *sh, const struct xbd_msg *m, uint32_t prom)
+void rep_stale(struct replica *r, const struct xbd_msg *m, uint32_t prom)
 {
 	struct xbd_send s = {
 		.type = XBD_T_STALE,
@@ -100,13 +100,24 @@ static void send_stale(struct replica *r, struct rshard *sh, const struct xbd_ms
 		.stamp = m->h.stamp,
 	};
 
-	if (sh->stale_at && r->now - sh->stale_at < STALE_EVERY_NS)
-		return;
-	sh->stale_at = r->now;
 	rep_send(r, m->from, &s);
 }
 
-bool rep_gate(struct replica *r, struct rshard *sh, const struct xbd_msg *m)
+/* To those who keep sending: not more often than needed to make them stop. */
+static void stale_sometimes(struct replica *r, struct rshard *sh, const struct xbd_msg *m,
+			    uint32_t prom)
+{
+	if (sh->stale_at && r->now - sh->stale_at < STALE_EVERY_NS)
+		return;
+	sh->stale_at = r->now;
+	rep_stale(r, m, prom);
+}
+
+/*
+ * The gate of every message inside an epoch: true = its epoch is the promised one and nobody is
+ * taking over. Otherwise counts, and answers STALE to an old one.
+ */
+static bool gate(struct replica *r, struct rshard *sh, const struct xbd_msg *m)
 {
 	const struct xbd_state *st = rep_state(r, sh->id);
 	uint32_t epoch = XBD_VER_EPOCH(m->h.ver);
@@ -114,7 +125,7 @@ bool rep_gate(struct replica *r, struct rshard *sh, const struct xbd_msg *m)
 	XBD_ASSERT(st);
 	if (epoch < st->prom && XBD_RULE(A8_FENCE)) {
 		r->n.stale++;
-		send_stale(r, sh, m, st->prom);
+		stale_sometimes(r, sh, m, st->prom);
 		return false;
 	}
 	if (epoch > st->prom) {
@@ -146,7 +157,7 @@ static void on_fenced(struct replica *r, const struct xbd_msg *m)
 		rep_on_release(r, m);
 		return;
 	}
-	if (!rep_gate(r, sh, m))
+	if (!gate(r, sh, m))
 		return;
 	switch (m->h.type) {
 	case XBD_T_WRITE:

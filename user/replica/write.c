@@ -128,7 +128,7 @@ static void submit(struct replica *r, struct rshard *sh, struct rop *op)
 	struct store_op *s = &op->s;
 	bool zero = op->flags & (XBD_F_ZERO | XBD_F_TRIM);
 
-	op->kind = ROP_STORE;
+	op->on_disk = true;
 	s->kind = op->type == XBD_T_REPAIR ? STORE_REPAIR : zero ? STORE_ZERO : STORE_WRITE;
 	s->flags = (op->flags & XBD_F_TRIM ? STORE_F_TRIM : 0) | (zero ? STORE_F_ZERO : 0);
 	s->count = (uint16_t)op->count;
@@ -156,7 +156,6 @@ static struct rop *op_new(struct replica *r, struct rshard *sh, const struct xbd
 		rep_op_put(r, op);
 		return NULL;
 	}
-	op->kind = ROP_ASSEMBLY;
 	op->type = m->h.type;
 	op->flags = m->h.flags & (XBD_F_TRIM | XBD_F_ZERO);
 	op->shard = m->h.shard;
@@ -219,7 +218,7 @@ static void on_fragment(struct replica *r, struct rshard *sh, const struct xbd_m
 {
 	struct rop *op = op_find(r, &m->h);
 
-	if (op && op->kind == ROP_STORE) {
+	if (op && op->on_disk) {
 		r->n.duplicates++; /* on its way to disk: the answer comes by itself */
 		return;
 	}

@@ -62,7 +62,7 @@ static void test_defaults(void **state)
 	conf_defaults(&c);
 	assert_string_equal(c.run_dir, "/run/xbd");
 	assert_string_equal(c.meta, "/var/lib/xbd/meta");
-	assert_true(xbd_uuid_zero(&c.cluster));
+	assert_true(uuid_zero(&c.cluster));
 	assert_int_equal(c.export.lease_ms, 600);
 	assert_int_equal(c.export.on_no_quorum, CONF_SUSPEND);
 	assert_int_equal(c.node.data_memory, 64u << 20);

@@ -130,18 +130,18 @@ static void test_uuids(void **state)
 	struct xbd_uuid u, v = {{0}};
 	char text[XBD_UUID_TEXT];
 
-	assert_true(xbd_uuid_zero(&v));
+	assert_true(uuid_zero(&v));
 	assert_int_equal(xbd_uuid_random(&u), 0);
-	assert_false(xbd_uuid_zero(&u));
+	assert_false(uuid_zero(&u));
 	xbd_uuid_text(&u, text);
 	assert_int_equal(strlen(text), 36);
 	assert_int_equal(text[14], '4');
 	assert_int_equal(xbd_uuid_parse(text, &v), 0);
-	assert_true(xbd_uuid_equal(&u, &v));
+	assert_true(uuid_equal(&u, &v));
 	text[8] = 'x';
 	assert_int_equal(xbd_uuid_parse(text, &v), -EINVAL);
 	assert_int_equal(xbd_uuid_parse("", &v), -EINVAL);
-	assert_true(xbd_uuid_equal(&u, &v));
+	assert_true(uuid_equal(&u, &v));
 }
 
 static void test_distance(void **state)

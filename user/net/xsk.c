@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "base/assert.h"
+#include "io/patience.h"
 #include "net/xsk_private.h"
 
 #define BATCH	    64u
@@ -40,9 +41,12 @@ static int make_socket(struct xskq *q, const struct xskq_config *cfg)
 				   (cfg->multibuf ? XDP_USE_SG : 0)),
 	};
 	int bytes = SEND_BUFFER, err;
+	unsigned tries = 0;
 
-	err = xsk_socket__create(&q->socket, cfg->interface, cfg->queue, q->umem, &q->rx, &q->tx,
-				 &sc);
+	do /* the kernel lets go of a queue some time after its last socket was closed */
+		err = xsk_socket__create(&q->socket, cfg->interface, cfg->queue, q->umem, &q->rx,
+					 &q->tx, &sc);
+	while (patience(err == -EBUSY ? -XBD_EINUSE : err, &tries));
 	if (err)
 		return err;
 	q->fd = xsk_socket__fd(q->socket);
